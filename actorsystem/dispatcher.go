@@ -1,0 +1,149 @@
+package actorsystem
+
+import (
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// CoreDispatcher runs the actors of the Core lane: one first-in first-out run queue and a fixed number of long-lived
+// goroutines that take from it. An actor stands in the queue at most once (its mailbox sees to that), so the queue is
+// bounded by the number of actors.
+type CoreDispatcher struct {
+	mu      sync.Mutex
+	wake    sync.Cond
+	queue   ring
+	idle    int
+	stopped bool
+	done    sync.WaitGroup
+}
+
+var _ actor.Dispatcher = (*CoreDispatcher)(nil)
+
+// NewCoreDispatcher starts workers goroutines. Stop ends them.
+func NewCoreDispatcher(workers int) *CoreDispatcher {
+	d := &CoreDispatcher{}
+	d.wake.L = &d.mu
+	d.done.Add(workers)
+	for range workers {
+		go d.work()
+	}
+	return d
+}
+
+// Schedule queues run; it never blocks. After Stop it does nothing.
+func (d *CoreDispatcher) Schedule(run func()) {
+	d.mu.Lock()
+	if !d.stopped {
+		d.queue.push(run)
+	}
+	wake := d.idle > 0
+	d.mu.Unlock()
+	if wake {
+		d.wake.Signal()
+	}
+}
+
+// Throughput is unused: our mailbox gives way after each batch.
+func (d *CoreDispatcher) Throughput() int { return 1 }
+
+// Stop lets each worker finish the mailbox it is running and ends it; what is still queued never runs.
+func (d *CoreDispatcher) Stop() {
+	d.mu.Lock()
+	d.stopped = true
+	d.queue = ring{}
+	d.mu.Unlock()
+	d.wake.Broadcast()
+	d.done.Wait()
+}
+
+func (d *CoreDispatcher) work() {
+	defer d.done.Done()
+	d.mu.Lock()
+	for {
+		for d.queue.len() == 0 && !d.stopped {
+			d.idle++
+			d.wake.Wait()
+			d.idle--
+		}
+		if d.stopped {
+			d.mu.Unlock()
+			return
+		}
+		run := d.queue.pop()
+		d.mu.Unlock()
+		run()
+		d.mu.Lock()
+	}
+}
+
+// ring is a queue that reuses its space: a power-of-two circular buffer.
+type ring struct {
+	slots      []func()
+	head, tail uint64 // head <= tail; tail-head entries
+}
+
+func (r *ring) len() int { return int(r.tail - r.head) }
+
+func (r *ring) push(f func()) {
+	if r.len() == len(r.slots) {
+		grown := make([]func(), max(64, 2*len(r.slots)))
+		n := uint64(r.len())
+		for i := range n {
+			grown[i] = r.slots[(r.head+i)&uint64(len(r.slots)-1)]
+		}
+		r.slots, r.head, r.tail = grown, 0, n
+	}
+	r.slots[r.tail&uint64(len(r.slots)-1)] = f
+	r.tail++
+}
+
+func (r *ring) pop() func() {
+	at := r.head & uint64(len(r.slots)-1)
+	f := r.slots[at]
+	r.slots[at] = nil
+	r.head++
+	return f
+}
+
+// ownDispatcher gives one actor a long-lived goroutine of its own, which may block.
+type ownDispatcher struct {
+	runs chan func() // capacity 1: a mailbox is scheduled at most once at a time
+	stop chan struct{}
+	once sync.Once
+}
+
+func newOwnDispatcher() *ownDispatcher {
+	d := &ownDispatcher{runs: make(chan func(), 1), stop: make(chan struct{})}
+	go d.work()
+	return d
+}
+
+func (d *ownDispatcher) Schedule(run func()) {
+	select {
+	case d.runs <- run:
+	case <-d.stop:
+		// The actor has stopped; what is still posted to it is turned away on a goroutine of its own.
+		go run()
+	}
+}
+
+func (d *ownDispatcher) Throughput() int { return 1 }
+
+func (d *ownDispatcher) close() { d.once.Do(func() { close(d.stop) }) }
+
+func (d *ownDispatcher) work() {
+	for {
+		select {
+		case run := <-d.runs:
+			run()
+		case <-d.stop:
+			select {
+			case run := <-d.runs:
+				run()
+			default:
+			}
+			return
+		}
+	}
+}
