@@ -1,0 +1,97 @@
+package partition
+
+import (
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-io/troupe/actors/topicconfig"
+	"github.com/troupe-io/troupe/storage/segment"
+	"github.com/troupe-io/troupe/storage/wal"
+)
+
+// Replica is the public face of a partition replica on this broker: where to send messages, and what may be read without
+// asking its actor. It outlives restarts of the actor. Safe for concurrent use.
+type Replica struct {
+	Topic     string
+	TopicID   [16]byte
+	Partition int32
+	Group     wal.GroupID
+	PID       *actor.PID
+
+	reader atomic.Pointer[segment.Reader]
+	leader atomic.Pointer[Leadership]
+	epochs atomic.Pointer[[]EpochStart]
+	config atomic.Pointer[topicconfig.Config]
+	fault  atomic.Pointer[string]
+}
+
+// Leadership is who leads a partition, as its raft group says.
+type Leadership struct {
+	Leader int32 // node id; -1: nobody
+	Epoch  int32 // the raft term
+	Self   bool  // this broker leads and has applied everything from before its term: reads and ListOffsets are current
+}
+
+// EpochStart is the first offset of a leader epoch (OffsetForLeaderEpoch, KIP-101).
+type EpochStart struct {
+	Epoch int32
+	Start int64
+}
+
+// Reader is the log's read side; nil while the replica opens for the first time.
+func (r *Replica) Reader() *segment.Reader { return r.reader.Load() }
+
+// Leadership is never nil.
+func (r *Replica) Leadership() Leadership {
+	if l := r.leader.Load(); l != nil {
+		return *l
+	}
+	return Leadership{Leader: -1}
+}
+
+// Epochs lists the leader epochs in the log, oldest first. The caller must not change it.
+func (r *Replica) Epochs() []EpochStart {
+	if e := r.epochs.Load(); e != nil {
+		return *e
+	}
+	return nil
+}
+
+// Config is the topic's configuration in force; never nil once the replica is in the directory.
+func (r *Replica) Config() *topicconfig.Config { return r.config.Load() }
+
+// Offline is why the replica has been given up by its supervisor, or "".
+func (r *Replica) Offline() string {
+	if f := r.fault.Load(); f != nil {
+		return *f
+	}
+	return ""
+}
+
+// Directory lists the replicas of this broker. Readers never block.
+type Directory struct {
+	byKey atomic.Pointer[map[Key]*Replica]
+}
+
+// Key names a partition.
+type Key struct {
+	TopicID   [16]byte
+	Partition int32
+}
+
+// Lookup returns the local replica of a partition, or nil.
+func (d *Directory) Lookup(topicID [16]byte, partition int32) *Replica {
+	if m := d.byKey.Load(); m != nil {
+		return (*m)[Key{topicID, partition}]
+	}
+	return nil
+}
+
+// All returns the map in force; the caller must not change it.
+func (d *Directory) All() map[Key]*Replica {
+	if m := d.byKey.Load(); m != nil {
+		return *m
+	}
+	return nil
+}

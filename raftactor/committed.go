@@ -1,0 +1,29 @@
+package raftactor
+
+import "github.com/troupe-io/troupe/storage/wal"
+
+// Entry is one committed normal entry.
+type Entry struct {
+	Index, Term uint64
+	Data        []byte // valid until the owner sends Applied for this index or a later one
+	Waiter      any    // of the Proposal, on the node that proposed it; else nil
+}
+
+// Committed is an owned batch of committed entries: First..Last in the group's log, of which Take yields the normal ones.
+type Committed struct {
+	Group       wal.GroupID
+	First, Last uint64
+	entries     []Entry
+	taken       bool
+}
+
+// Take yields the entries, once. A second Take panics: a batch cannot be applied twice.
+func (c *Committed) Take() []Entry {
+	if c.taken {
+		panic("raftactor: committed batch taken twice")
+	}
+	c.taken = true
+	entries := c.entries
+	c.entries = nil
+	return entries
+}
