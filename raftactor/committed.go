@@ -13,6 +13,7 @@ type Entry struct {
 type Committed struct {
 	Group       wal.GroupID
 	First, Last uint64
+	LastTerm    uint64 // term of the entry at Last
 	entries     []Entry
 	taken       bool
 }

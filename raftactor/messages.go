@@ -3,6 +3,8 @@
 package raftactor
 
 import (
+	"errors"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-io/troupe/protocol"
@@ -106,3 +108,15 @@ type Restarted struct{ Group wal.GroupID }
 
 // Closed answers CloseGroup.
 type Closed struct{ Group wal.GroupID }
+
+// Why proposals come back in Dropped.
+var (
+	// ErrNotLeader: this node does not lead the group (any more); another may.
+	ErrNotLeader = errors.New("raft: not the leader of the group")
+	// ErrTooMuch: too many bytes of the group are proposed and not yet committed.
+	ErrTooMuch = errors.New("raft: too much is waiting to be committed")
+	// ErrStorage: the write-ahead log failed; the broker is fenced.
+	ErrStorage = errors.New("raft: the write-ahead log failed")
+	// ErrRestarted: the raft actor restarted; whether the proposal was committed is not known.
+	ErrRestarted = errors.New("raft: restarted, outcome unknown")
+)
