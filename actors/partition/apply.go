@@ -41,7 +41,7 @@ func (p *partition) committed(m *raftactor.Committed) {
 	if m.First != expect || m.Last < m.First {
 		invariant.Fail("partition %s-%d was handed entries %d..%d, its next is %d", p.Replica.Topic, p.Replica.Partition, m.First, m.Last, expect)
 	}
-	p.backlog.batches = append(p.backlog.batches, pending{m.Take(), m.Last, m.LastTerm})
+	p.backlog.batches = append(p.backlog.batches, pending{m.Take(), m.Last, m.Term})
 	p.apply()
 }
 
