@@ -93,7 +93,9 @@ func frameClassSize(i int) int { return (4 + i&3) << (i>>2 + frameClassMinBits -
 
 // Get returns a frame with len(Bytes) == n and one reference. Its content is undefined.
 func (p *FramePool) Get(n int) *Frame {
-	invariant.Check(n >= 0, "frame of %d bytes asked for", n)
+	if n < 0 {
+		invariant.Fail("frame of %d bytes asked for", n)
+	}
 	f := &Frame{pool: p, class: -1}
 	f.refs.Store(1)
 	if n > p.classMax {
