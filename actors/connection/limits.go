@@ -6,7 +6,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/troupe-io/troupe/actors/api"
-	"github.com/troupe-io/troupe/protocol"
 )
 
 // Config is what a listener is made of.
@@ -14,7 +13,6 @@ type Config struct {
 	// Name is the listener's name, such as "kafka".
 	Name   string
 	Broker *api.Broker
-	Frames *protocol.FramePool
 	// Budget bounds the request memory of all listeners of a broker.
 	Budget  *Budget
 	Metrics *Metrics

@@ -68,7 +68,7 @@ func newSocket(cfg *Config, w *wire, remote string, quiet *quieter) *socket {
 	for ring < cfg.Limits.RequestsInFlightMax {
 		ring *= 2
 	}
-	s := &socket{broker: cfg.Broker, system: cfg.Broker.System, frames: cfg.Frames, budget: cfg.Budget, metrics: cfg.Metrics,
+	s := &socket{broker: cfg.Broker, system: cfg.Broker.System, frames: cfg.Broker.Frames, budget: cfg.Budget, metrics: cfg.Metrics,
 		limits: cfg.Limits, log: cfg.Log, quiet: quiet, remote: remote, wire: w,
 		ring: make([]atomic.Pointer[call], ring), credit: make(chan struct{}, 1), quit: make(chan struct{})}
 	s.parties.Store(2)
