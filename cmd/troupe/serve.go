@@ -179,7 +179,9 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 	if err != nil {
 		return broker.Config{}, usageError{err}
 	}
-	ms := func(n int64) time.Duration { return time.Duration(min(max(n, 0), 1<<53/int64(time.Millisecond))) * time.Millisecond }
+	ms := func(n int64) time.Duration {
+		return time.Duration(min(max(n, 0), 1<<53/int64(time.Millisecond))) * time.Millisecond
+	}
 	return broker.Config{
 		NodeID: s.NodeID, DataDir: s.DataDir, KafkaAddr: s.KafkaAddr, AdvertisedAddr: advertised, Rack: s.Rack, MemoryLimit: s.MemoryLimit,
 		WALFileSize: s.WALFileSize, WALSizeLimit: s.WALSizeLimit, TailCacheBytes: s.TailCache, OpenSegmentFiles: int(s.OpenSegmentFiles),
