@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-io/troupe/actors/connection"
-	"github.com/troupe-io/troupe/actors/controller"
-	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/storage/diskstate"
 	"github.com/troupe-io/troupe/storage/vfs"
@@ -33,18 +30,6 @@ type Broker struct {
 	doneOnce  sync.Once
 	err       error // set before done is closed
 	stopOnce  sync.Once
-}
-
-// parts are what the actors of a broker share.
-type parts struct {
-	cfg       Config
-	system    *actorsystem.System
-	files     vfs.FS
-	disk      *diskstate.State
-	metadata  *controller.Holder
-	directory *partition.Directory
-	clusterID string
-	self      controller.Broker
 }
 
 // startTimeout bounds the wait for the root actor to be up (not for recovery, which may take as long as it takes).
@@ -74,8 +59,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, err
 	}
 	b.system = actorsystem.New(actorsystem.Config{Fault: cfg.Fault, Log: cfg.Log})
-	b.parts = &parts{cfg: cfg, system: b.system, files: files, disk: diskstate.New(b.fail), metadata: &controller.Holder{},
-		directory: &partition.Directory{}, clusterID: dir.ClusterID, self: self}
+	b.parts = newParts(cfg, b.system, files, diskstate.New(b.fail), dir.identity, self, b.listener)
 	if b.root, err = b.system.SpawnRoot(actorsystem.Spec{Kind: "broker", Name: fmt.Sprint(cfg.NodeID), Children: newReplicationStrategy(),
 		New: func() actor.Actor { return &root{broker: b, parts: b.parts} }}); err != nil {
 		b.listener.Close()
@@ -159,5 +143,3 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 }
 
 func (d *dataDir) close() { d.lock.Close() }
-
-func (p *parts) dataPath(elem ...string) string { return path.Join(append([]string{p.cfg.DataDir}, elem...)...) }

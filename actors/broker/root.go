@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -61,7 +59,3 @@ func (r *root) Receive(ctx actor.Context) {
 
 // gaveUp tells the root that a part of the replication subtree is beyond restarting.
 type gaveUp struct{ err error }
-
-func lastPart(id string) string { return id[strings.LastIndex(id, "broker/")+1:] }
-
-var errStopped = errors.New("stopped")

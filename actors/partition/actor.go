@@ -95,7 +95,7 @@ func (p *partition) Receive(ctx actor.Context) {
 	case *raftactor.Committed:
 		p.committed(m)
 	case segment.Completion:
-		p.segmentCompleted(m)
+		p.segmentCompleted(ctx, m)
 	case *Wait:
 		p.wait(m)
 	case *Cancel:

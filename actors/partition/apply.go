@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-io/troupe/invariant"
 	"github.com/troupe-io/troupe/protocol"
 	"github.com/troupe-io/troupe/raftactor"
@@ -156,15 +158,28 @@ func (p *partition) answerJudged(asked *Produce, v verdict) {
 	p.answers.add(asked.Reply, r)
 }
 
-func (p *partition) segmentCompleted(c segment.Completion) {
+func (p *partition) segmentCompleted(ctx actor.Context, c segment.Completion) {
 	if p.log == nil {
 		return
 	}
 	done := p.log.Complete(c)
+	if err := c.Failed(); err != nil {
+		p.giveUp(ctx, err)
+		return
+	}
 	if done != nil {
 		p.checkpointWritten(done)
 	}
 	if len(p.backlog.batches) > 0 {
 		p.apply()
 	}
+}
+
+// giveUp takes the replica offline: its log on disk cannot be used, and a restart would find it as it is.
+func (p *partition) giveUp(ctx actor.Context, err error) {
+	why := err.Error()
+	p.Replica.fault.Store(&why)
+	p.Log.Error().Err(err).Str("topic", p.Replica.Topic).Int32("partition", p.Replica.Partition).Msg("the partition's log cannot be used")
+	p.release(true)
+	ctx.Stop(ctx.Self())
 }

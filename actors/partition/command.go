@@ -3,6 +3,8 @@ package partition
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/troupe-io/troupe/protocol"
 )
 
 // The first byte of an entry's data says what the entry is; it stays in WALs and on the wire between brokers, so these never change.
@@ -47,4 +49,19 @@ func decodeExpire(data []byte) ([]int64, error) {
 		ids = append(ids, int64(binary.BigEndian.Uint64(b)))
 	}
 	return ids, nil
+}
+
+// VerifySelfChecked verifies such a payload (see wal.Config).
+func VerifySelfChecked(data []byte) error {
+	if !SelfChecked(data) {
+		return fmt.Errorf("entry of %d bytes is not a record batch", len(data))
+	}
+	h, err := protocol.ParseBatchHeader(data[1:])
+	if err != nil {
+		return err
+	}
+	if h.Size() != len(data)-1 {
+		return fmt.Errorf("record batch of %d bytes in an entry of %d", h.Size(), len(data))
+	}
+	return protocol.CheckBatchCRC(data[1:])
 }

@@ -20,9 +20,7 @@ const snapshotVersion = 1
 
 func (s *snapshot) encode() []byte {
 	b := append(make([]byte, 0, 64+24*len(s.epochs)+96*len(s.producers.byID)), snapshotVersion)
-	for _, v := range s.logFields() {
-		b = binary.AppendVarint(b, *v)
-	}
+	b, _ = s.log.AppendBinary(b) // never fails
 	b = binary.AppendUvarint(b, uint64(len(s.epochs)))
 	for _, e := range s.epochs {
 		b = binary.AppendVarint(b, int64(e.Epoch))
@@ -44,12 +42,6 @@ func (s *snapshot) encode() []byte {
 	return b
 }
 
-// logFields lists the log's state in the order in which it is encoded.
-func (s *snapshot) logFields() []*int64 {
-	l := &s.log
-	return []*int64{&l.LogStartOffset, &l.LogEndOffset, &l.ActiveBase, &l.ActiveSize, &l.LargestTimestamp, &l.OffsetOfLargestTimestamp}
-}
-
 var errSnapshot = errors.New("checkpoint of the partition is damaged")
 
 // decodeSnapshot reads what encode wrote. nowMs is taken as the time when the producers were last seen.
@@ -59,8 +51,9 @@ func decodeSnapshot(b []byte, nowMs int64) (*snapshot, error) {
 		return nil, fmt.Errorf("%w: version %d, this broker reads %d", errSnapshot, v, snapshotVersion)
 	}
 	s := &snapshot{}
-	for _, v := range s.logFields() {
-		*v = d.varint()
+	var err error
+	if s.log, d.b, err = segment.DecodeState(d.b); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSnapshot, err)
 	}
 	for n := d.count(2); n > 0; n-- {
 		s.epochs = append(s.epochs, EpochStart{Epoch: int32(d.varint()), Start: d.varint()})

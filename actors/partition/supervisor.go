@@ -232,7 +232,9 @@ func (s *supervisor) ended(pid *actor.PID) {
 	}
 	e.dead = true
 	why := "its actor failed too often and was stopped; the log has each failure with its stack"
-	e.replica.fault.Store(&why)
+	if !e.replica.fault.CompareAndSwap(nil, &why) {
+		why = e.replica.Offline()
+	}
 	e.replica.leader.Store(nil)
 	s.Log.Error().Str("topic", e.replica.Topic).Int32("partition", e.replica.Partition).Msg("replica is offline: " + why)
 	if !e.serving {
