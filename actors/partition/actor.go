@@ -151,6 +151,9 @@ func (p *partition) reopen() {
 func (p *partition) release(lost bool) {
 	p.Replica.leader.Store(nil)
 	for i := range p.proposals {
+		if f := p.proposals[i].Frame; f != nil {
+			f.Release()
+		}
 		p.refuse(p.proposals[i].Waiter, protocol.ErrNotLeaderForPartition)
 	}
 	p.proposals = nil

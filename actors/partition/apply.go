@@ -135,7 +135,7 @@ func (p *partition) applyBatch(e *raftactor.Entry, nowMs int64) bool {
 	if idempotent {
 		p.producers.record(h, base, e.Index, nowMs)
 	}
-	if asked != nil && asked.Acks != 0 {
+	if asked != nil {
 		p.answers.add(asked.Reply, ProduceResult{Token: asked.Token, Index: asked.Index, BaseOffset: base,
 			AppendTimeMs: asked.AppendTimeMs, LogStartOffset: p.log.StartOffset()})
 	}
@@ -150,9 +150,6 @@ func (p *partition) answerJudged(asked *Produce, v verdict) {
 	}
 	r := ProduceResult{Token: asked.Token, Index: asked.Index, ErrorCode: int16(v.code), BaseOffset: -1, AppendTimeMs: -1, LogStartOffset: p.log.StartOffset()}
 	if v.duplicate {
-		if asked.Acks == 0 {
-			return
-		}
 		r.BaseOffset, r.AppendTimeMs = v.baseOffset, v.timestampMs
 	}
 	p.answers.add(asked.Reply, r)

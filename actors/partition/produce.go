@@ -45,14 +45,13 @@ func (p *partition) dropped(m *raftactor.Dropped) {
 	for _, w := range m.Waiters {
 		p.refuse(w, code)
 	}
-	p.answers.flush(p.send)
 }
 
 // refuse answers a waiter of a proposal that did not make it.
 func (p *partition) refuse(waiter any, code protocol.ErrorCode) {
 	switch w := waiter.(type) {
 	case *Produce:
-		p.answers.add(w.Reply, ProduceResult{Token: w.Token, Index: w.Index, ErrorCode: int16(code), BaseOffset: -1, AppendTimeMs: -1, LogStartOffset: -1})
+		p.answers.add(w.Reply, w.Refused(code, ""))
 		p.answers.flush(p.send)
 	case *DeleteRecords:
 		p.send(w.Reply, &RecordsDeleted{Token: w.Token, Index: w.Index, ErrorCode: int16(code), LowWatermark: -1})
