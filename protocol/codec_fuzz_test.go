@@ -114,11 +114,9 @@ func FuzzRequestHeader(f *testing.F) {
 }
 
 func FuzzDecodeRequest(f *testing.F) {
-	rnd := testRand(f)
 	for _, key := range []int16{1, 3, 18, 19, 53, 63, 68, 75, 88} {
 		req := kmsg.RequestForKey(key)
 		req.SetVersion(req.MaxVersion())
-		_ = rnd
 		f.Add(key, req.MaxVersion(), req.AppendTo(nil))
 	}
 	f.Add(int16(18), int16(3), []byte{1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f})
