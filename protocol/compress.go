@@ -3,7 +3,7 @@ package protocol
 // This file owns compression and decompression of record payloads. Invariants:
 //
 //   - decompression never yields more than its limit, and the memory it takes grows with what was really decompressed
-//     (or, for snappy, with what its input can hold), never with what a header claims;
+//     (or, for snappy and zstd, with what its input can hold at most), never with what a header claims;
 //   - at most GOMAXPROCS payloads of more than decompressLargeBytes are being decompressed for validation at a time.
 //
 // Formats: gzip members; snappy as one raw block (librdkafka) or in the Java SnappyOutputStream's framing ("xerial":
@@ -29,7 +29,8 @@ var ErrDecompressedTooLarge = errors.New("decompressed payload exceeds the limit
 const (
 	// zstdWindowMax is the largest window of a zstd frame that is accepted, bytes: what zstd's level 22 uses.
 	zstdWindowMax    = 128 << 20
-	snappyBlockBytes = 32 << 10 // the Java stream's block size
+	zstdBlockBytes   = 128 << 10 // the largest block, decompressed
+	snappyBlockBytes = 32 << 10  // the Java stream's block size
 	// snappyRatioMax bounds a snappy block's expansion: no element yields more than 64 bytes for 3.
 	snappyRatioMax = 22
 )
@@ -202,7 +203,9 @@ func (s *scratch) lz4(src []byte, limit int) error {
 }
 
 func (s *scratch) zstd(src []byte, limit int) error {
-	for size := min(max(cap(s.buf), 4*len(src), 4096), limit); ; size = min(4*size, limit) {
+	// A block takes at least 4 bytes and yields at most zstdBlockBytes.
+	possible := min(limit, (len(src)/4+1)*zstdBlockBytes)
+	for size := min(max(cap(s.buf), 4*len(src), 4096), possible); ; size = min(4*size, possible) {
 		if cap(s.buf) < size {
 			s.grow(size)
 		}
@@ -216,6 +219,9 @@ func (s *scratch) zstd(src []byte, limit int) error {
 		}
 		if size >= limit {
 			return ErrDecompressedTooLarge
+		}
+		if size >= possible {
+			return err
 		}
 	}
 }

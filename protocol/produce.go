@@ -56,12 +56,12 @@ var errProduceTruncated = errors.New("a field does not fit the request")
 
 // Decode reads the request body that starts at frame[at]. Bytes after it are ignored, as are unknown tagged fields.
 func (p *ProduceRequest) Decode(frame []byte, at int, version int16) error {
-	if version < 0 || version > ProduceVersionMax {
-		return fmt.Errorf("produce request: version %d, 0 to %d are known", version, ProduceVersionMax)
-	}
 	flexible, ids := version >= produceFlexibleSince, version >= produceTopicIDsSince
 	p.Version, p.TransactionalID = version, nil
 	p.Topics, p.Partitions, p.names = p.Topics[:0], p.Partitions[:0], p.names[:0]
+	if version < 0 || version > ProduceVersionMax {
+		return fmt.Errorf("produce request: version %d, 0 to %d are known", version, ProduceVersionMax)
+	}
 	r := reader{b: frame, at: at}
 	if version >= 3 {
 		p.TransactionalID = p.keep(r.bytes(flexible, 2))
@@ -110,8 +110,11 @@ func (p *ProduceRequest) Decode(frame []byte, at int, version int16) error {
 
 // keep copies s into the request's own memory; nil stays nil.
 func (p *ProduceRequest) keep(s []byte) []byte {
-	if s == nil {
-		return nil
+	if len(s) == 0 {
+		if s == nil {
+			return nil
+		}
+		return []byte{}
 	}
 	at := len(p.names)
 	p.names = append(p.names, s...) // when it grows, what was kept before stays in the old array

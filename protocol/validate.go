@@ -197,6 +197,10 @@ func decompressRefusal(err error) *ProduceError {
 }
 
 // validateRecords checks the records in payload (decompressed) of a batch whose header is right, and corrects the header.
+//
+// A batch that its producer marked LogAppendTime is refused if the topic stamps LogAppendTime or a record has no timestamp,
+// as Kafka does. Else the mark is dropped, and what counts is the records' own timestamps: Kafka looks at the header's max
+// timestamp here, and stores a batch that does not keep to its own header.
 func validateRecords(batch []byte, h BatchHeader, payload []byte, lim *ProduceLimits) (ValidBatch, *ProduceError) {
 	stats, err := walkRecords(payload, h.RecordCount)
 	if err != nil {
@@ -206,9 +210,6 @@ func validateRecords(batch []byte, h BatchHeader, payload []byte, lim *ProduceLi
 		return ValidBatch{}, refuse(ErrInvalidRecord, "offset deltas of a compressed batch must count from 0 without gaps")
 	}
 	lowest, highest := addSaturated(h.BaseTimestamp, stats.minDelta), addSaturated(h.BaseTimestamp, stats.maxDelta)
-	if h.LogAppendTime() {
-		lowest, highest = h.MaxTimestamp, h.MaxTimestamp
-	}
 	if stats.keyless && lim.Compacted || !timesAllowed(lowest, highest, h.LogAppendTime(), lim) {
 		if refused := recordRefusal(&h, payload, lim); refused != nil {
 			return ValidBatch{}, refused
@@ -244,7 +245,7 @@ func timesAllowed(lowest, highest int64, stampedByProducer bool, lim *ProduceLim
 		return !stampedByProducer
 	}
 	low, high := lim.timeRange()
-	return lowest >= low && highest <= high && !(stampedByProducer && highest == NoTimestamp)
+	return lowest >= low && highest <= high && !(stampedByProducer && lowest <= NoTimestamp)
 }
 
 // timeRange is the timestamps that the topic allows with CreateTime.
@@ -264,9 +265,6 @@ func recordRefusal(h *BatchHeader, payload []byte, lim *ProduceLimits) *ProduceE
 		}
 		payload = payload[n+int(size):]
 		ts := addSaturated(h.BaseTimestamp, f.timestampDelta)
-		if h.LogAppendTime() {
-			ts = h.MaxTimestamp
-		}
 		var message string
 		switch code := ErrInvalidTimestamp; {
 		case lim.Compacted && f.keyLen < 0:
