@@ -236,7 +236,7 @@ func (r *Reader) checkIndexesLocked(s *seg) error {
 // the active one the checkpoint told them.
 func (r *Reader) tryIndexes(s *seg) error {
 	names := s.names(r.dir)
-	closed := s.closed()
+	closed := s != r.first // the checkpoint told how much of the first one's to believe
 	index, err := r.readIndex(names[1], int64(s.idx.Load())*indexEntryBytes, closed)
 	if err != nil {
 		return err
@@ -303,7 +303,7 @@ func (r *Reader) rebuildIndexes(s *seg) error {
 		x.add(pos, b.size, b.lastOffset, b.maxTimestamp)
 		pos += b.size
 	}
-	if s.closed() {
+	if s != r.first { // else its own seal will do it
 		x.addTime()
 	}
 	for i, b := range [][]byte{x.index, x.timeIndex} {
@@ -313,7 +313,7 @@ func (r *Reader) rebuildIndexes(s *seg) error {
 	}
 	s.idx.Store(x.n)
 	s.tidx.Store(x.tn)
-	s.rebuiltTime = x.indexed
+	s.rebuiltTime = x.indexed // the writer reads it only after prepare, which holds mu and comes to see checked
 	s.checked.Store(true)
 	r.shared.Metrics.rebuilt()
 	return nil

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"encoding/binary"
 	"hash/fnv"
 	"math"
 
@@ -171,8 +170,7 @@ func (l *Log) Append(batch []byte, h *protocol.BatchHeader, baseOffset int64, le
 	w := batchWriter{log: l, bufs: bufs, at: at, size: size, baseOffset: baseOffset, nextOffset: lastOffset + 1}
 	var header [protocol.BatchHeaderSize]byte
 	copy(header[:], batch)
-	binary.BigEndian.PutUint64(header[0:], uint64(baseOffset))
-	binary.BigEndian.PutUint32(header[12:], uint32(leaderEpoch))
+	protocol.PatchBatch(header[:], baseOffset, leaderEpoch)
 	w.put(header[:])
 	w.put(batch[protocol.BatchHeaderSize:])
 	invariant.Check(len(w.bufs) == 0 && l.pos == at+size, "append to %s: %d buffers left, position %d", l.reader.dir, len(w.bufs), l.pos)
@@ -289,7 +287,7 @@ func (l *Log) growCur(buf []byte) {
 	c.end.Store(l.pos)
 	c.refs.Store(1)
 	l.cur = c
-	tail := make([]*chunk, len(l.tail), len(l.tail)+4) // older views share the array: never change a slot
+	tail := make([]*chunk, len(l.tail), len(l.tail)+1) // older views share the array: never change a slot
 	copy(tail, l.tail)
 	tail[len(tail)-1] = c
 	l.tail = tail
@@ -329,6 +327,12 @@ func (l *Log) republish() {
 	v.start, v.tail = l.start, l.tail
 	for len(v.recent) > 0 && (len(l.recent) == 0 || v.recent[0].base < l.recent[0].base) {
 		v.recent = v.recent[1:]
+	}
+	v.olderBytes = l.closedBytes
+	for _, s := range l.recent {
+		if s.base >= v.seg.base { // closed, but not yet behind what is published
+			v.olderBytes -= s.size.Load()
+		}
 	}
 	l.reader.view.Store(&v)
 }

@@ -21,6 +21,8 @@ type seg struct {
 	idx, tidx atomic.Int32
 	// checked says that the index files were found good in this process, or were born in it.
 	checked atomic.Bool
+	// rebuilt: the indexes were found wrong while in use and made anew, once.
+	rebuilt atomic.Bool
 	// largest is the segment's largest timestamp; nil while unknown (active, or not looked up yet).
 	largest atomic.Pointer[stamp]
 	// deleted: writes still queued for it are dropped.

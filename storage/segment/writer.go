@@ -3,12 +3,12 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-io/troupe/actorsystem"
+	"github.com/troupe-io/troupe/storage/vfs"
 )
 
 // Writer does all writing to segment files for the logs that hash to it, one I/O at a time, in the order asked: that is what
@@ -180,6 +180,4 @@ func undelivered(o op, reason error) {
 	l.shared.Send(l.owner, o)
 }
 
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
+func isFull(err error) bool { return err != nil && vfs.IsNoSpace(err) }
