@@ -58,7 +58,11 @@ type Cancel struct {
 }
 
 // Woken answers a Wait; the waiter looks again at the replica's reader.
-type Woken struct{ Token any }
+type Woken struct {
+	Token any
+	// Refused: no actor took the Wait; waiting again now would be of no use.
+	Refused bool
+}
 
 // DeleteRecords moves the log start offset up to Offset (-1: the high watermark), durably.
 type DeleteRecords struct {

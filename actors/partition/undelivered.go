@@ -43,7 +43,7 @@ func (m *Produce) Undelivered(error) {
 // Undelivered wakes the waiter: it looks again and sees what became of the replica.
 func (m *Wait) Undelivered(error) {
 	if m.Sender != nil && m.Reply != nil {
-		m.Sender.Send(m.Reply, &Woken{Token: m.Token})
+		m.Sender.Send(m.Reply, &Woken{Token: m.Token, Refused: true})
 	}
 }
 

@@ -31,7 +31,7 @@ type Synonym struct {
 	Name string
 	// Unit is how many of the topic configuration's units one of this synonym's is (log.retention.hours: 3,600,000 ms).
 	Unit int64
-	// Default is the synonym's own default as Kafka's table states it, "" if it has none.
+	// Default is listed as the last synonym. Kafka lists none for the names that come in several units, so it is "" there.
 	Default string
 }
 
@@ -93,13 +93,13 @@ var keys = []Key{
 		Broker: same("log.retention.bytes", "-1"),
 		Doc:    "How large a partition may grow before its oldest segments are deleted, in bytes; -1 is no limit."},
 	{Name: "retention.ms", Type: kmsg.ConfigTypeLong, Default: "604800000", Min: -1,
-		Broker: []Synonym{{"log.retention.ms", 1, ""}, {"log.retention.minutes", minuteMs, ""}, {"log.retention.hours", hourMs, "168"}},
+		Broker: []Synonym{{"log.retention.ms", 1, ""}, {"log.retention.minutes", minuteMs, ""}, {"log.retention.hours", hourMs, ""}},
 		Doc:    "How long a segment is kept after its newest record, in milliseconds; -1 is no limit."},
 	{Name: "segment.bytes", Type: kmsg.ConfigTypeInt, Default: "1073741824", Min: 1 << 20,
 		Broker: same("log.segment.bytes", "1073741824"),
 		Doc:    "How large a segment file grows before the next one is begun, in bytes."},
 	{Name: "segment.ms", Type: kmsg.ConfigTypeLong, Default: "604800000", Min: 1,
-		Broker: []Synonym{{"log.roll.ms", 1, ""}, {"log.roll.hours", hourMs, "168"}},
+		Broker: []Synonym{{"log.roll.ms", 1, ""}, {"log.roll.hours", hourMs, ""}},
 		Doc:    "How old a segment may grow before the next one is begun even if it is not full, in milliseconds."},
 }
 
