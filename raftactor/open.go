@@ -175,6 +175,7 @@ func (a *Raft) start(m *OpenGroup, st *wal.GroupState) *group {
 	if alone {
 		g.node.CampaignAlone()
 	}
+	g.leaderTerm = g.node.Term()
 	a.watch(g)
 	return g
 }

@@ -47,6 +47,7 @@ type testNode struct {
 	live   *Raft // the running incarnation: to look at, between runs only
 	owners map[wal.GroupID]*testOwner
 	down   bool
+	cut    bool // off the network
 }
 
 type envelope struct {
@@ -277,6 +278,10 @@ type testPeers testNode
 
 func (p *testPeers) Send(to NodeID, messages []Outgoing) {
 	for _, m := range messages {
+		if p.cut || p.w.nodes[to] == nil || p.w.nodes[to].cut {
+			envelope{to, m}.release()
+			continue
+		}
 		p.w.logf("%d -> %d: %s", p.id, to, describe(m.Message))
 		p.w.net = append(p.w.net, envelope{to, m})
 	}
@@ -365,7 +370,7 @@ func (o *testOwner) Receive(ctx actor.Context) {
 		o.opened = true
 		o.checkpoint = m.Checkpoint
 		o.index = m.Checkpoint.Index
-		o.applied = nil
+		o.applied, o.batches = nil, nil
 		if len(m.Checkpoint.Data) > 0 {
 			o.applied = strings.Split(string(m.Checkpoint.Data), "\n")
 		}
