@@ -61,6 +61,7 @@ type op interface {
 	run(w *Writer) error
 	// settle gives back what the op holds, whatever became of it, and notes the error.
 	settle(err error)
+	base() *opBase
 	// urgent ops overtake those that wait for space.
 	urgent() bool
 }
@@ -73,15 +74,18 @@ type ownerMessage interface {
 
 // opBase is embedded in every op and notice.
 type opBase struct {
-	log *Log
-	err error
+	answered bool // it is on its way back to the owner
+	log      *Log
+	err      error
 }
 
 func (o *opBase) completion()      {}
 func (o *opBase) Failed() error    { return o.err }
 func (o *opBase) forLog() *Log     { return o.log }
 func (o *opBase) settle(err error) { o.err = err }
-func (o *opBase) urgent() bool     { return false }
+
+func (o *opBase) urgent() bool  { return false }
+func (o *opBase) base() *opBase { return o }
 
 // retry is the timer's message to a writer that waits for space.
 type retry struct{}
@@ -156,6 +160,7 @@ func (w *Writer) do(o op) bool {
 }
 
 func (w *Writer) answer(o op, err error) {
+	o.base().answered = true
 	o.settle(err)
 	w.s.Send(o.forLog().owner, o)
 }
@@ -174,6 +179,10 @@ func (w *Writer) abandon() {
 
 // undelivered answers an op that killed the writer or came after its end.
 func undelivered(o op, reason error) {
+	if o.base().answered {
+		return // it is the answer that nobody takes: its log's owner has stopped
+	}
+	o.base().answered = true
 	l := o.forLog()
 	err := fmt.Errorf("write to %s: %w", l.reader.dir, reason)
 	o.settle(err)
