@@ -356,6 +356,7 @@ func (r *Reader) replaceFile(name string, b []byte) error {
 	if err := r.shared.FS.Rename(aside, name); err != nil {
 		return fmt.Errorf("rename %s: %w", aside, err)
 	}
+	r.shared.Files.forget(name) // whoever opened the old one meanwhile
 	if err := r.shared.FS.SyncDir(r.dir); err != nil {
 		return fmt.Errorf("sync directory %s: %w", r.dir, err)
 	}

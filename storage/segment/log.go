@@ -141,15 +141,19 @@ func (l *Log) Append(batch []byte, h *protocol.BatchHeader, baseOffset int64, le
 	}
 	if l.unwritten > 0 && l.unwritten+size > l.shared.Pool.unwrittenLimit() {
 		l.shared.Metrics.refused()
+		if l.unwritten == l.pos-l.sent {
+			l.letGo() // nothing is under way that would bring the Completion
+		}
 		return false
 	}
 	lastOffset := baseOffset + int64(h.LastOffsetDelta)
 	roll := l.mustRoll(size, lastOffset, h.MaxTimestamp, nowMs)
+	hot := l.hot && !l.shared.Pool.tight.Load()
 	var p plan
 	if roll {
-		p = planFor(nil, 0, size, l.hot)
+		p = planFor(nil, 0, size, hot)
 	} else {
-		p = planFor(l.cur, l.pos, size, l.hot)
+		p = planFor(l.cur, l.pos, size, hot)
 	}
 	var bufs [][]byte
 	if len(p.classes) > 0 {
@@ -225,7 +229,7 @@ func planFor(cur *chunk, pos, size int64, hot bool) (p plan) {
 		base := at &^ (blockBytes - 1)
 		limit := boundary(base)
 		want := max(min(end, limit)-base, min(smallestChunk, limit-base))
-		if hot || at > pos {
+		if hot {
 			want = limit - base
 		}
 		p.classes = append(p.classes, classOf(want))

@@ -136,11 +136,16 @@ func (r *rig) checkpoint(l *Log) State {
 
 // makeBatch builds a batch of one record for each timestamp, whose values make it about size bytes long.
 func makeBatch(codec protocol.Codec, size int, times ...int64) []byte {
+	return makeRecords(codec, func(int) int { return max(0, (size-protocol.BatchHeaderSize)/len(times)-12) }, times...)
+}
+
+// makeRecords builds a batch of one record for each timestamp, the i-th with a value of valueSize(i) bytes.
+func makeRecords(codec protocol.Codec, valueSize func(int) int, times ...int64) []byte {
 	var records []byte
 	maxTime := times[0]
 	for i, ts := range times {
 		maxTime = max(maxTime, ts)
-		value := bytes.Repeat([]byte{byte('a' + i%26)}, max(0, (size-protocol.BatchHeaderSize)/len(times)-12))
+		value := bytes.Repeat([]byte{byte('a' + i%26)}, valueSize(i))
 		rec := []byte{0}
 		rec = binary.AppendVarint(rec, ts-times[0])
 		rec = binary.AppendVarint(rec, int64(i))
