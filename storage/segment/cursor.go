@@ -207,7 +207,7 @@ func (c *cursor) floorByOffset(offset int64) (int64, error) {
 		c.r.mu.Lock()
 		err = c.r.rebuildIndexes(c.s)
 		c.r.mu.Unlock()
-		if err != nil {
+		if err != nil && !vfs.IsNoSpace(err) {
 			return 0, err
 		}
 	}
@@ -215,7 +215,7 @@ func (c *cursor) floorByOffset(offset int64) (int64, error) {
 
 // searchIndex is the last entry of the offset index for which le holds; the zero mark (the segment's start) if there is none.
 func (c *cursor) searchIndex(le func(mark) bool) (mark, error) {
-	if err := c.r.checkIndexes(c.s); err != nil {
+	if usable, err := c.r.checkIndexes(c.s); err != nil || !usable {
 		return mark{}, err
 	}
 	n := int(c.s.idx.Load())

@@ -7,6 +7,8 @@ import (
 	"path"
 	"sort"
 	"strings"
+
+	"github.com/troupe-io/troupe/storage/vfs"
 )
 
 // This file finds out what a log's directory holds: segments from before Open, leftovers of a crash, indexes that are
@@ -168,6 +170,7 @@ func (l *Log) prepare(w *Writer) error {
 		if err := r.cutActive(active); err != nil {
 			return err
 		}
+		l.markDirty(active, true, true) // the cuts must be durable before it counts as closed
 		active.onDisk = true
 	}
 	l.io.prepared = true
@@ -211,14 +214,18 @@ func (r *Reader) cutActive(s *seg) error {
 	return nil
 }
 
-// checkIndexes makes sure that s's index files can be used. It may block, and scan the segment if they cannot.
-func (r *Reader) checkIndexes(s *seg) error {
+// checkIndexes says whether s's index files can be used. It may block, and rebuild them if they cannot; if the disk is too
+// full for that, readers do without.
+func (r *Reader) checkIndexes(s *seg) (usable bool, err error) {
 	if s.checked.Load() {
-		return nil
+		return true, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.checkIndexesLocked(s)
+	if err = r.checkIndexesLocked(s); err != nil && vfs.IsNoSpace(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (r *Reader) checkIndexesLocked(s *seg) error {
@@ -252,6 +259,11 @@ func (r *Reader) tryIndexes(s *seg) error {
 		return fmt.Errorf("%s: %w", names[2], err)
 	}
 	if !closed {
+		if n := len(timeIndex); n > 0 {
+			if last, _ := timeIndexEntry(timeIndex[n-timeIndexEntryBytes:]); last != r.from.IndexedTimestamp {
+				return fmt.Errorf("%s ends with timestamp %d, want %d", names[2], last, r.from.IndexedTimestamp)
+			}
+		}
 		return nil
 	}
 	if len(timeIndex) == 0 && s.written.Load() > 0 {
@@ -305,6 +317,7 @@ func (r *Reader) rebuildIndexes(s *seg) error {
 	}
 	if s != r.first { // else its own seal will do it
 		x.addTime()
+		s.largest.Store(&x.largest)
 	}
 	for i, b := range [][]byte{x.index, x.timeIndex} {
 		if err := r.replaceFile(names[i+1], b); err != nil {
@@ -343,6 +356,10 @@ func (r *Reader) replaceFile(name string, b []byte) error {
 	if err := r.shared.FS.Rename(aside, name); err != nil {
 		return fmt.Errorf("rename %s: %w", aside, err)
 	}
+	r.shared.Files.forget(name) // whoever opened the old one meanwhile
+	if err := r.shared.FS.SyncDir(r.dir); err != nil {
+		return fmt.Errorf("sync directory %s: %w", r.dir, err)
+	}
 	return nil
 }
 
@@ -355,12 +372,10 @@ func (r *Reader) largestOf(s *seg) (stamp, error) {
 	defer r.mu.Unlock()
 	t, err := r.lastTime(s)
 	if err != nil {
-		if err := r.rebuildIndexes(s); err != nil {
+		if err := r.rebuildIndexes(s); err != nil && !vfs.IsNoSpace(err) {
 			return stamp{}, err
 		}
-		if t, err = r.lastTime(s); err != nil {
-			return stamp{}, err
-		}
+		return *s.largest.Load(), nil
 	}
 	s.largest.Store(&t)
 	return t, nil
@@ -376,9 +391,6 @@ func (r *Reader) lastTime(s *seg) (stamp, error) {
 	size, err := h.Size()
 	if err != nil {
 		return stamp{}, err
-	}
-	if size == 0 && s.checked.Load() {
-		return stamp{-1, s.base}, nil // no record has a timestamp
 	}
 	if size == 0 || size%timeIndexEntryBytes != 0 {
 		return stamp{}, fmt.Errorf("%s holds %d bytes", name, size)

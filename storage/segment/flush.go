@@ -47,10 +47,15 @@ func (l *Log) letGo() {
 
 // Checkpoint asks for everything appended so far to be written and synced; token comes back in Checkpointed. Cheap when
 // nothing is new. One at a time: a second one while the first is under way is merged into the next.
+//
+// Calling it also says that the State of the last Checkpointed is recorded where a restart will find it, so that files which only
+// older States need may be deleted.
 func (l *Log) Checkpoint(token uint64) {
 	if l.err != nil || l.closing {
 		return
 	}
+	l.recordedBase = l.durable.ActiveBase
+	l.deleteDoomed(false)
 	l.check.token = token
 	if l.check.busy {
 		l.check.again = true

@@ -92,7 +92,7 @@ func checkIndex(b []byte, logBytes int64) error {
 	if len(b)%indexEntryBytes != 0 {
 		return fmt.Errorf("%d bytes are not whole entries", len(b))
 	}
-	last := mark{-1, -1}
+	last := mark{-1, 0} // no entry is for the first batch
 	for i := 0; i < len(b); i += indexEntryBytes {
 		e := indexEntry(b[i:])
 		if e.rel <= last.rel || e.pos <= last.pos || int64(e.pos) >= logBytes {

@@ -44,9 +44,13 @@ type Log struct {
 
 	durable State // of the last Checkpointed, or what Open was given
 	check   checkpoint
-	listing bool // a listOp is under way
-	closing bool
-	err     error
+	// recordedBase is the active segment of the State that a restart would begin with, at least; doomed are segments below the log
+	// start that are kept because they are not below it.
+	recordedBase int64
+	doomed       []*seg
+	listing      bool // a listOp is under way
+	closing      bool
+	err          error
 
 	io writerSide // the writer actor's
 
@@ -79,7 +83,8 @@ func Open(shared *Shared, dir string, owner *actor.PID, opt Options, from State)
 	h := fnv.New32a()
 	h.Write([]byte(dir))
 	l := &Log{shared: shared, owner: owner, opt: opt, start: from.LogStartOffset, end: from.LogEndOffset, pos: from.ActiveSize,
-		sent: from.ActiveSize, createdMs: from.FirstAppendMs, closedSegments: from.ClosedSegments, closedBytes: from.ClosedBytes, durable: from}
+		sent: from.ActiveSize, createdMs: from.FirstAppendMs, closedSegments: from.ClosedSegments, closedBytes: from.ClosedBytes, durable: from,
+		recordedBase: from.ActiveBase}
 	l.writer = shared.Writers[int(h.Sum32()%uint32(len(shared.Writers)))]
 	l.x = indexer{base: from.ActiveBase, interval: opt.IndexInterval, since: from.BytesSinceIndex, indexed: from.IndexedTimestamp,
 		largest: stamp{from.LargestTimestamp, from.OffsetOfLargestTimestamp}, n: from.IndexEntries, tn: from.TimeIndexEntries,
@@ -136,15 +141,19 @@ func (l *Log) Append(batch []byte, h *protocol.BatchHeader, baseOffset int64, le
 	}
 	if l.unwritten > 0 && l.unwritten+size > l.shared.Pool.unwrittenLimit() {
 		l.shared.Metrics.refused()
+		if l.unwritten == l.pos-l.sent {
+			l.letGo() // nothing is under way that would bring the Completion
+		}
 		return false
 	}
 	lastOffset := baseOffset + int64(h.LastOffsetDelta)
 	roll := l.mustRoll(size, lastOffset, h.MaxTimestamp, nowMs)
+	hot := l.hot && !l.shared.Pool.tight.Load()
 	var p plan
 	if roll {
-		p = planFor(nil, 0, size, l.hot)
+		p = planFor(nil, 0, size, hot)
 	} else {
-		p = planFor(l.cur, l.pos, size, l.hot)
+		p = planFor(l.cur, l.pos, size, hot)
 	}
 	var bufs [][]byte
 	if len(p.classes) > 0 {
@@ -220,7 +229,7 @@ func planFor(cur *chunk, pos, size int64, hot bool) (p plan) {
 		base := at &^ (blockBytes - 1)
 		limit := boundary(base)
 		want := max(min(end, limit)-base, min(smallestChunk, limit-base))
-		if hot || at > pos {
+		if hot {
 			want = limit - base
 		}
 		p.classes = append(p.classes, classOf(want))
@@ -324,6 +333,10 @@ func (l *Log) publish(lso int64) {
 // republish brings the view's memory and segment list up to date without showing more.
 func (l *Log) republish() {
 	v := *l.reader.view.Load()
+	if v.end == l.end {
+		l.publish(v.lso)
+		return
+	}
 	v.start, v.tail = l.start, l.tail
 	for len(v.recent) > 0 && (len(l.recent) == 0 || v.recent[0].base < l.recent[0].base) {
 		v.recent = v.recent[1:]

@@ -14,7 +14,7 @@ func TestWhatIsPublishedCanBeReadFromMemoryAndFromFiles(t *testing.T) {
 		l := r.open(NewState(0), testOptions)
 		var want []byte
 		for i := range max(5, min(40, 10<<20/size)) {
-			b := makeBatch(protocol.CodecNone, size, noTimes(1 + i%3)...)
+			b := makeBatch(protocol.CodecNone, size, noTimes(1+i%3)...)
 			want = append(want, stored(b, l.EndOffset())...)
 			for !appendBatch(l, b) {
 				if !r.stepWriter() && !r.stepOwner(l) {

@@ -29,16 +29,15 @@ func (o *writeOp) run(w *Writer) error {
 	if s.deleted.Load() {
 		return nil
 	}
-	if o.from == o.to {
-		return nil
-	}
 	if err := l.prepare(w); err != nil {
 		return err
 	}
-	if err := w.writeChunk(l, o.chunk, o.from, o.to); err != nil {
-		return fmt.Errorf("write %s at %d: %w", fileName(l.reader.dir, s.base, logSuffix), o.from, err)
+	if o.from < o.to {
+		if err := w.writeChunk(l, o.chunk, o.from, o.to); err != nil {
+			return fmt.Errorf("write %s at %d: %w", fileName(l.reader.dir, s.base, logSuffix), o.from, err)
+		}
+		l.markDirty(s, true, false)
 	}
-	l.markDirty(s, true, false)
 	if err := w.appendIndexes(l, s, o.index, o.timeIndex); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 type ChunkPool struct {
 	limit   int64
 	waiting atomic.Int32 // len(waiters), read without the lock
+	tight   atomic.Bool  // more than half is held by chunks that are not written: take small ones
 
 	mu             sync.Mutex
 	used           int64
@@ -44,6 +45,8 @@ const (
 	smallestChunk = 2 * blockBytes
 	// sweepMax bounds how many chunks or logs one call looks at under the lock.
 	sweepMax = 64
+	// evictMax is as many of the smallest chunks as make room for a whole one, twice.
+	evictMax = 2 * chunkBytes / blockBytes
 )
 
 // NewChunkPool makes a pool of limitBytes, at least 64 KiB. A broker's default is 64 MiB.
@@ -72,23 +75,18 @@ func (p *ChunkPool) reserve(l *Log, classes []int) ([][]byte, bool) {
 		total += classBytes(c)
 	}
 	p.mu.Lock()
-	for range sweepMax * 2 {
-		if p.used+total <= p.limit || !p.evictOne() {
-			break
+	if !p.makeRoom(total) {
+		p.stand(l, total)
+		// A reader that let go between our look and our place in line saw nobody waiting: look once more.
+		if !p.makeRoom(total) {
+			ask := p.idleLogs(total)
+			p.mu.Unlock()
+			for _, idle := range ask {
+				idle.shared.Send(idle.owner, &flushWanted{opBase{log: idle}})
+			}
+			return nil, false
 		}
-	}
-	if p.used+total > p.limit && !(total > p.limit/2 && p.used <= p.limit/2) {
-		if !l.inLine {
-			l.inLine = true
-			p.waiters = append(p.waiters, waiter{l, total})
-			p.waiting.Store(int32(len(p.waiters)))
-		}
-		ask := p.idleLogs(total)
-		p.mu.Unlock()
-		for _, idle := range ask {
-			idle.shared.Send(idle.owner, &flushWanted{opBase{log: idle}})
-		}
-		return nil, false
+		p.leave(l)
 	}
 	p.used += total
 	bufs := make([][]byte, len(classes))
@@ -100,6 +98,7 @@ func (p *ChunkPool) reserve(l *Log, classes []int) ([][]byte, bool) {
 		}
 	}
 	p.shrinkFree()
+	p.tight.Store(p.used-p.evictableBytes > p.limit/2)
 	p.mu.Unlock()
 	for i, c := range classes {
 		if bufs[i] == nil {
@@ -107,6 +106,42 @@ func (p *ChunkPool) reserve(l *Log, classes []int) ([][]byte, bool) {
 		}
 	}
 	return bufs, true
+}
+
+// makeRoom evicts until total bytes fit, and says whether they do.
+func (p *ChunkPool) makeRoom(total int64) bool {
+	for range evictMax {
+		if p.used+total <= p.limit || !p.evictOne() {
+			break
+		}
+	}
+	return p.used+total <= p.limit || total > p.limit/2 && p.used <= p.limit/2
+}
+
+// stand puts l in line.
+func (p *ChunkPool) stand(l *Log, want int64) {
+	if l.inLine {
+		return
+	}
+	l.inLine = true
+	p.waiters = append(p.waiters, waiter{l, want})
+	p.waiting.Store(int32(len(p.waiters)))
+}
+
+// leave takes l out of the line.
+func (p *ChunkPool) leave(l *Log) {
+	if !l.inLine {
+		return
+	}
+	l.inLine = false
+	kept := p.waiters[:0:0]
+	for _, w := range p.waiters {
+		if w.log != l {
+			kept = append(kept, w)
+		}
+	}
+	p.waiters = kept
+	p.waiting.Store(int32(len(kept)))
 }
 
 // shrinkFree lets the runtime have free buffers that would break the limit.
@@ -118,15 +153,6 @@ func (p *ChunkPool) shrinkFree() {
 			p.freeBytes -= classBytes(c)
 		}
 	}
-}
-
-// giveBack returns a buffer.
-func (p *ChunkPool) giveBack(buf []byte) {
-	p.mu.Lock()
-	p.put(buf)
-	wake := p.roomFor()
-	p.mu.Unlock()
-	tell(wake)
 }
 
 func (p *ChunkPool) put(buf []byte) {
@@ -155,19 +181,24 @@ func (p *ChunkPool) recycle(c *chunk) {
 func (p *ChunkPool) written(c *chunk) {
 	p.mu.Lock()
 	if c.cached && !c.listed {
-		c.listed = true
-		c.prev = p.newest
-		if p.newest != nil {
-			p.newest.next = c
-		} else {
-			p.oldest = c
-		}
-		p.newest = c
-		p.evictableBytes += int64(len(c.buf))
+		p.list(c)
 	}
+	p.tight.Store(p.used-p.evictableBytes > p.limit/2)
 	wake := p.roomFor()
 	p.mu.Unlock()
 	tell(wake)
+}
+
+func (p *ChunkPool) list(c *chunk) {
+	c.listed = true
+	c.prev = p.newest
+	if p.newest != nil {
+		p.newest.next = c
+	} else {
+		p.oldest = c
+	}
+	p.newest = c
+	p.evictableBytes += int64(len(c.buf))
 }
 
 func (p *ChunkPool) unlist(c *chunk) {
@@ -188,22 +219,23 @@ func (p *ChunkPool) unlist(c *chunk) {
 	p.evictableBytes -= int64(len(c.buf))
 }
 
-// evictOne frees the oldest written chunk that no reader holds.
+// evictOne frees the oldest written chunk that no reader holds; those that one holds go to the end of the list.
 func (p *ChunkPool) evictOne() bool {
-	c := p.oldest
 	for range sweepMax {
+		c := p.oldest
 		if c == nil {
 			return false
 		}
-		if c.refs.CompareAndSwap(1, 0) {
-			p.unlist(c)
-			c.cached = false
-			buf := c.buf
-			c.buf = nil
-			p.put(buf)
-			return true
+		p.unlist(c)
+		if !c.refs.CompareAndSwap(1, 0) {
+			p.list(c)
+			continue
 		}
-		c = c.next
+		c.cached = false
+		buf := c.buf
+		c.buf = nil
+		p.put(buf)
+		return true
 	}
 	return false
 }
@@ -355,17 +387,7 @@ func (p *ChunkPool) forget(l *Log) {
 	if l.inFilling {
 		p.unlinkFilling(l)
 	}
-	if l.inLine {
-		l.inLine = false
-		kept := p.waiters[:0:0]
-		for _, w := range p.waiters {
-			if w.log != l {
-				kept = append(kept, w)
-			}
-		}
-		p.waiters = kept
-		p.waiting.Store(int32(len(kept)))
-	}
+	p.leave(l)
 	wake := p.roomFor()
 	p.mu.Unlock()
 	tell(wake)

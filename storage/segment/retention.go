@@ -5,25 +5,39 @@ package segment
 
 // SetStart moves the log start offset up (DeleteRecords, retention); whole segments below it are deleted in the background,
 // when no reader holds them, DeleteDelayMs later. An offset below the present start changes nothing; one above the end is cut to it.
+//
+// A segment that a recorded State may still name as active stays until a later State is recorded: see Checkpoint.
 func (l *Log) SetStart(offset int64) {
 	offset = min(offset, l.end)
 	if offset <= l.start || l.closing {
 		return
 	}
 	l.start = offset
-	var gone []*seg
 	for len(l.recent) > 0 && l.recent[0].next.Load() <= offset {
 		s := l.recent[0]
-		gone = append(gone, s)
+		l.doomed = append(l.doomed, s)
 		l.recent = l.recent[1:]
 		l.closedSegments--
 		l.closedBytes -= s.size.Load()
 	}
 	l.republish()
-	if len(gone) > 0 || l.reader.olderMayEndBelow(offset) {
-		l.send(&deleteOp{opBase: opBase{log: l}, recent: gone, below: offset, delayMs: l.opt.DeleteDelayMs})
+	l.deleteDoomed(l.reader.olderMayEndBelow(offset))
+}
+
+// deleteDoomed sends off the segments that no recorded State needs, and older ones with them.
+func (l *Log) deleteDoomed(older bool) {
+	var gone []*seg
+	for len(l.doomed) > 0 && l.doomed[0].base < l.recordedBase {
+		gone = append(gone, l.doomed[0])
+		l.doomed = l.doomed[1:]
+	}
+	if len(gone) > 0 || older {
+		l.send(&deleteOp{opBase: opBase{log: l}, recent: gone, below: l.start, delayMs: l.opt.DeleteDelayMs})
 	}
 }
+
+// NeedsCheckpoint says that segments below the log start wait for a Checkpoint before they can be deleted.
+func (l *Log) NeedsCheckpoint() bool { return len(l.doomed) > 0 }
 
 // RetentionStart says where the log should start by Options' time and size limits now; it equals StartOffset if nothing is to go.
 // It may roll the active segment if all of it is past RetentionMs. Segments from before Open are listed in the background when

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,9 +14,16 @@ import (
 	"github.com/troupe-io/troupe/storage/vfs"
 )
 
+// failer is what the rig needs of a test, rapid's included.
+type failer interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // rig runs logs and one writer by hand: messages wait in queues until the test lets them through.
 type rig struct {
-	tb       testing.TB
+	tb       failer
 	shared   *Shared
 	writer   *Writer
 	clock    *handClock
@@ -36,7 +42,7 @@ type handClock struct {
 
 type handTimer struct{}
 
-func (handTimer) Stop() bool         { return false }
+func (handTimer) Stop() bool        { return false }
 func (c *handClock) Now() time.Time { return c.now }
 func (c *handClock) AfterFunc(_ time.Duration, f func()) actorsystem.Timer {
 	c.timers = append(c.timers, f)
@@ -53,7 +59,7 @@ func (c *handClock) fire() {
 
 var testOptions = Options{SegmentBytes: 1 << 30, SegmentMs: 1 << 40, RetentionBytes: -1, RetentionMs: -1, IndexInterval: 4096, DeleteDelayMs: 60000}
 
-func newRig(tb testing.TB, fs vfs.FS, poolBytes int64) *rig {
+func newRig(tb failer, fs vfs.FS, poolBytes int64) *rig {
 	r := &rig{tb: tb, clock: &handClock{now: time.Unix(1000, 0)}, pids: [2]*actor.PID{{Id: "writer"}, {Id: "owner"}}}
 	r.shared = &Shared{FS: fs, Pool: NewChunkPool(poolBytes), Files: NewFileCache(16), Writers: []*actor.PID{r.pids[0]},
 		Send: r.send, Disk: &diskstate.State{}, Clock: r.clock}
@@ -69,7 +75,9 @@ func (r *rig) send(to *actor.PID, m any) {
 	}
 }
 
-func (r *rig) open(from State, opt Options) *Log { return Open(r.shared, "data/t-0", r.pids[1], opt, from) }
+func (r *rig) open(from State, opt Options) *Log {
+	return Open(r.shared, "data/t-0", r.pids[1], opt, from)
+}
 
 // stepWriter lets the writer handle one message.
 func (r *rig) stepWriter() bool {
@@ -128,11 +136,16 @@ func (r *rig) checkpoint(l *Log) State {
 
 // makeBatch builds a batch of one record for each timestamp, whose values make it about size bytes long.
 func makeBatch(codec protocol.Codec, size int, times ...int64) []byte {
+	return makeRecords(codec, func(int) int { return max(0, (size-protocol.BatchHeaderSize)/len(times)-12) }, times...)
+}
+
+// makeRecords builds a batch of one record for each timestamp, the i-th with a value of valueSize(i) bytes.
+func makeRecords(codec protocol.Codec, valueSize func(int) int, times ...int64) []byte {
 	var records []byte
 	maxTime := times[0]
 	for i, ts := range times {
 		maxTime = max(maxTime, ts)
-		value := bytes.Repeat([]byte{byte('a' + i%26)}, max(0, (size-protocol.BatchHeaderSize)/len(times)-12))
+		value := bytes.Repeat([]byte{byte('a' + i%26)}, valueSize(i))
 		rec := []byte{0}
 		rec = binary.AppendVarint(rec, ts-times[0])
 		rec = binary.AppendVarint(rec, int64(i))
@@ -173,7 +186,7 @@ func stored(b []byte, offset int64) []byte {
 }
 
 // readAll reads from offset to the high watermark in pieces of at most maxBytes and returns the bytes.
-func readAll(tb testing.TB, r *Reader, offset, maxBytes int64) []byte {
+func readAll(tb failer, r *Reader, offset, maxBytes int64) []byte {
 	tb.Helper()
 	var all []byte
 	for offset < r.Bounds().HighWatermark {

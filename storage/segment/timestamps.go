@@ -61,6 +61,9 @@ func (r *Reader) eachSegment(v *view, f func(s *seg, lim int64, largest stamp) (
 			}
 		}
 	}
+	if v.seg.closed() && v.seg.next.Load() <= v.start {
+		return nil // its successor is not published yet
+	}
 	_, err = f(v.seg, v.pos, v.largest)
 	return err
 }
@@ -106,8 +109,8 @@ func (r *Reader) searchTime(v *view, s *seg, lim, ts int64) (found TimestampOffs
 
 // searchTimeIndex is an offset at or below that of the batch with the first record of timestamp >= ts.
 func (c *cursor) searchTimeIndex(ts int64) (int64, error) {
-	if err := c.r.checkIndexes(c.s); err != nil {
-		return 0, err
+	if usable, err := c.r.checkIndexes(c.s); err != nil || !usable {
+		return c.s.base, err
 	}
 	n := int(c.s.tidx.Load())
 	if n == 0 {

@@ -143,7 +143,7 @@ func (w *Writer) retry() {
 func (w *Writer) do(o op) bool {
 	l := o.forLog()
 	err := l.io.failed
-	if err == nil {
+	if _, remove := o.(*removeOp); err == nil || remove { // a replica that failed can still be removed
 		err = o.run(w)
 	}
 	if isFull(err) {
