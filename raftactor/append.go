@@ -212,6 +212,9 @@ func (a *Raft) durable(g *group, ga *wal.GroupAppend, seq uint64) {
 func (a *Raft) respond(g *group, responses []raftpb.Message) {
 	for i := range responses {
 		if responses[i].To == a.cfg.NodeID {
+			if r := &responses[i]; r.Type == raftpb.MsgStorageAppendResp && r.Index > g.view.last {
+				invariant.Fail("group %d: raft hears that entry %d is durable, the view ends at %d", g.id, r.Index, g.view.last)
+			}
 			a.step(g, responses[i])
 		} else {
 			a.post.post(g, responses[i])

@@ -96,6 +96,64 @@ func TestACommitIndexAloneIsNotWritten(t *testing.T) {
 	w.close()
 }
 
+// A vote may be given in a term that is on disk already: it must be there too before the candidate hears of it.
+func TestAVoteIsDurableBeforeItIsGiven(t *testing.T) {
+	w := newWorld(t, 1, 3)
+	w.startAll()
+	n := w.nodes[2]
+	n.open(1, 1, 2, 3)
+	w.run()
+	vote := func(from NodeID, index uint64) {
+		n.send(&Received{Group: 1, Message: raftpb.Message{Type: raftpb.MsgVote, From: from, To: 2, Term: 5, Index: index, LogTerm: 1}})
+		w.run()
+	}
+	vote(1, 0) // its log is behind: refused, but its term is taken over
+	w.net = nil
+	n.wal.manual = true
+	vote(3, 1)
+	if len(w.net) != 0 {
+		t.Fatal("the vote was given before it was durable")
+	}
+	n.wal.complete(1)
+	w.run()
+	if len(w.net) != 1 || w.net[0].m.Message.Reject || n.disk.groups[1].hard.Vote != 3 {
+		t.Fatal(w.net, n.disk.groups[1].hard)
+	}
+	w.close()
+}
+
+// What a follower sends to a leader whose term is old arrives when that node leads anew: it acknowledges nothing.
+func TestALateWordOfANewerTermIsNoAcknowledgement(t *testing.T) {
+	w := newWorld(t, 1, 3)
+	w.startAll()
+	for id := NodeID(1); id <= 3; id++ {
+		w.nodes[id].open(1, 1, 2, 3)
+	}
+	w.run()
+	w.nodes[1].campaign(1)
+	w.run()
+	for !w.nodes[1].leads(1) {
+		w.deliver(0)
+	}
+	term := w.nodes[1].group(1).node.Term()
+	for len(w.net) > 0 { // the leader's first append to node 3 is lost
+		w.drop(0)
+	}
+	for range 2 {
+		w.nodes[1].send(&Received{Group: 1, Message: raftpb.Message{Type: raftpb.MsgAppResp, From: 3, To: 1, Term: term}})
+	}
+	w.settle()
+	w.nodes[1].propose(1, "a")
+	for range 10 {
+		w.nodes[1].tick(1)
+		w.settle()
+	}
+	if got := w.nodes[3].owners[1].payloads(); !slices.Equal(got, []string{"a"}) {
+		t.Fatalf("node 3 is not served any more: %v", got)
+	}
+	w.close()
+}
+
 func TestAnAppendReplacesAllEntriesAtAndAboveIt(t *testing.T) {
 	v := &logView{}
 	v.reset(wal.Checkpoint{Index: 1, Term: 1})
