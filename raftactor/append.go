@@ -79,7 +79,9 @@ func (a *Raft) flush() {
 
 // storageAppend takes what raft wants durable.
 func (a *Raft) storageAppend(g *group, m *raftpb.Message) {
-	invariant.Check(m.Snapshot == nil, "group %d: raft wants a snapshot stored, but none was stepped", g.id)
+	if m.Snapshot != nil {
+		invariant.Fail("group %d: raft wants a snapshot stored, but none was stepped", g.id)
+	}
 	voted := false
 	if m.Term != 0 {
 		voted = m.Term != g.hard.Term || m.Vote != g.hard.Vote
@@ -92,8 +94,7 @@ func (a *Raft) storageAppend(g *group, m *raftpb.Message) {
 		case g.inflight.empty():
 			a.respond(g, m.Responses)
 		default:
-			last := g.inflight.last()
-			last.responses = append(last.responses, m.Responses...)
+			g.inflight.last().respond(m.Responses)
 		}
 		return
 	}
@@ -105,7 +106,9 @@ func (a *Raft) storageAppend(g *group, m *raftpb.Message) {
 		if first <= g.handed {
 			a.overwrite(g, first)
 		}
-		invariant.Check(first <= g.handed+1 && first > g.view.base, "group %d: raft appends from %d after %d", g.id, first, g.handed)
+		if first > g.handed+1 || first <= g.view.base {
+			invariant.Fail("group %d: raft appends from %d after %d", g.id, first, g.handed)
+		}
 		g.handed = last
 		g.claimFrames(m.Entries)
 	}
@@ -120,7 +123,7 @@ func (a *Raft) storageAppend(g *group, m *raftpb.Message) {
 		ga.Entries = m.Entries
 		in.first = m.Entries[0].Index
 	}
-	in.responses = append(in.responses, m.Responses...)
+	in.respond(m.Responses)
 }
 
 // overwrite lets go of the entries at or above first, in whose place another leader's are about to be written.
@@ -171,8 +174,9 @@ func (a *Raft) appended(m *wal.Appended) {
 	if m.Append.Incarnation != a.incarnation || a.fenced != nil {
 		return // for a former self; or after the log has failed
 	}
-	invariant.Check(a.jobsHead < len(a.jobs) && &a.jobs[a.jobsHead].append == m.Append,
-		"the WAL answered append %d out of order", m.Append.Seq)
+	if a.jobsHead == len(a.jobs) || &a.jobs[a.jobsHead].append != m.Append {
+		invariant.Fail("the WAL answered append %d out of order", m.Append.Seq)
+	}
 	j := a.jobs[a.jobsHead]
 	a.jobs[a.jobsHead] = nil
 	if a.jobsHead++; a.jobsHead == len(a.jobs) {
@@ -193,7 +197,9 @@ func (a *Raft) appended(m *wal.Appended) {
 // durable takes note that one append of g is on disk: first the view shows it, then its responses are delivered.
 func (a *Raft) durable(g *group, ga *wal.GroupAppend, seq uint64) {
 	in := g.inflight.pop()
-	invariant.Check(in.seq == seq, "group %d: append %d was answered where %d is due", g.id, seq, in.seq)
+	if in.seq != seq {
+		invariant.Fail("group %d: append %d was answered where %d is due", g.id, seq, in.seq)
+	}
 	if g.closed {
 		g.frames.settle(g.inflight.settled())
 		return
@@ -212,6 +218,9 @@ func (a *Raft) durable(g *group, ga *wal.GroupAppend, seq uint64) {
 func (a *Raft) respond(g *group, responses []raftpb.Message) {
 	for i := range responses {
 		if responses[i].To == a.cfg.NodeID {
+			if r := &responses[i]; r.Type == raftpb.MsgStorageAppendResp && r.Index > g.view.last {
+				invariant.Fail("group %d: raft hears that entry %d is durable, the view ends at %d", g.id, r.Index, g.view.last)
+			}
 			a.step(g, responses[i])
 		} else {
 			a.post.post(g, responses[i])

@@ -17,6 +17,7 @@ type Committed struct {
 	First, Last uint64
 	Term        uint64 // of the entry at Last
 	entries     []Entry
+	one         [1]Entry // entries, if there is one: most batches of most partitions
 	taken       bool
 }
 

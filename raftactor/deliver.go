@@ -20,8 +20,13 @@ func (a *Raft) storageApply(g *group, m *raftpb.Message) {
 	direct := g.resumed && g.delivered == g.committed
 	last := m.Entries[len(m.Entries)-1].Index
 	a.walk(g, m.Entries, direct)
-	invariant.Check(g.committed == last, "group %d: walked to %d of entries up to %d", g.id, g.committed, last)
-	g.applies = append(g.applies, m.Responses...)
+	if g.committed != last {
+		invariant.Fail("group %d: walked to %d of entries up to %d", g.id, g.committed, last)
+	}
+	if len(m.Responses) != 1 || len(m.Responses[0].Entries) != len(m.Entries) {
+		invariant.Fail("group %d: raft wants %d responses to what it has applied", g.id, len(m.Responses))
+	}
+	g.applies = append(g.applies, m.Responses)
 }
 
 // walk is the one loop over committed entries. With deliver it hands them to the owner as one batch.
@@ -31,19 +36,29 @@ func (a *Raft) walk(g *group, entries []raftpb.Entry, deliver bool) {
 	var dropped []any
 	var changed []*ConfChanged
 	if deliver {
-		invariant.Check(first == g.delivered+1, "group %d: entries from %d are to be delivered after %d", g.id, first, g.delivered)
+		if first != g.delivered+1 {
+			invariant.Fail("group %d: entries from %d are to be delivered after %d", g.id, first, g.delivered)
+		}
 		out = &Committed{Group: g.id, First: first, Last: last, Term: entries[len(entries)-1].Term}
-		if n := countPayloads(entries); n > 0 {
+		if n := countPayloads(entries); n == 1 {
+			out.entries = out.one[:0]
+		} else if n > 1 {
 			out.entries = make([]Entry, 0, n)
 		}
 	} else {
-		invariant.Check(first == g.committed+1, "group %d: entries from %d are committed after %d", g.id, first, g.committed)
+		if first != g.committed+1 {
+			invariant.Fail("group %d: entries from %d are committed after %d", g.id, first, g.committed)
+		}
 	}
 	for i := range entries {
 		e := &entries[i]
-		invariant.Check(e.Index == first+uint64(i), "group %d: entry %d stands where %d belongs", g.id, e.Index, first+uint64(i))
+		if e.Index != first+uint64(i) {
+			invariant.Fail("group %d: entry %d stands where %d belongs", g.id, e.Index, first+uint64(i))
+		}
 		if e.Index > g.committed {
-			invariant.Check(e.Index == g.committed+1, "group %d: entry %d is committed after %d", g.id, e.Index, g.committed)
+			if e.Index != g.committed+1 {
+				invariant.Fail("group %d: entry %d is committed after %d", g.id, e.Index, g.committed)
+			}
 			g.committed = e.Index
 			if e.Type != raftpb.EntryNormal {
 				a.applyConf(g, e)
@@ -136,28 +151,31 @@ func (a *Raft) onApplied(m *Applied) {
 	if g == nil || !g.resumed || m.Index <= g.applied {
 		return
 	}
-	invariant.Check(m.Index <= g.delivered, "group %d: its owner has applied %d, but only %d was delivered", g.id, m.Index, g.delivered)
+	if m.Index > g.delivered {
+		invariant.Fail("group %d: its owner has applied %d, but only %d was delivered", g.id, m.Index, g.delivered)
+	}
 	g.applied = m.Index
 	// The responses first: they alias the entries that are trimmed at the end of the drain.
-	for len(g.applies) > 0 && g.responded < g.applied {
-		r := &g.applies[0]
-		last := r.Entries[len(r.Entries)-1].Index
+	done := 0
+	for done < len(g.applies) && g.responded < g.applied {
+		response := &g.applies[done][0]
+		last := response.Entries[len(response.Entries)-1].Index
 		if last <= g.applied {
-			response := *r
-			*r = raftpb.Message{}
-			if g.applies = g.applies[1:]; len(g.applies) == 0 {
-				g.applies = nil
-			}
+			done++
 			g.responded = last
-			a.step(g, response)
+			a.step(g, *response)
 			continue
 		}
-		n := g.applied + 1 - r.Entries[0].Index // a part of the batch
-		response := *r
-		response.Entries = r.Entries[:n:n]
-		r.Entries = r.Entries[n:]
+		part := *response // the owner has applied a part of the batch
+		n := g.applied + 1 - part.Entries[0].Index
+		part.Entries, response.Entries = part.Entries[:n:n], response.Entries[n:]
 		g.responded = g.applied
-		a.step(g, response)
+		a.step(g, part)
+	}
+	if done > 0 {
+		left := copy(g.applies, g.applies[done:])
+		clear(g.applies[left:])
+		g.applies = g.applies[:left]
 	}
 	a.pump(g)
 	a.mark(g)

@@ -26,11 +26,10 @@ type fakeWAL struct {
 }
 
 func (f *fakeWAL) Receive(ctx actor.Context) {
+	defer f.node.w.note("wal")
 	switch m := ctx.Message().(type) {
 	case *wal.Append:
-		if f.node != nil {
-			f.node.w.logf("wal %d: %s", f.node.id, describeAppend(m))
-		}
+		f.node.w.logf("wal %d: %s", f.node.id, describeAppend(m))
 		f.queue = append(f.queue, m)
 	case *wal.Recover:
 		f.queue = append(f.queue, m)

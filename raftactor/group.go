@@ -41,8 +41,8 @@ type group struct {
 	applied   uint64 // last entry the owner has applied
 	responded uint64 // last entry whose application was reported to raft; > applied after the owner restarted
 	resumed   bool
-	applies   []raftpb.Message // responses owed to raft, in order
-	confs     []confAt         // configurations since the checkpoint, the first is that of the checkpoint
+	applies   [][]raftpb.Message // responses owed to raft, in order; each is one message, with its entries
+	confs     []confAt           // configurations since the checkpoint, the first is that of the checkpoint
 
 	// Elections: what tick.go owns.
 	sole      bool // this node is the only member of its group
@@ -71,6 +71,15 @@ func (g *group) confStateAt(index uint64) raftpb.ConfState {
 type inflights struct {
 	queue []inflight
 	head  int
+}
+
+// respond adds responses, which raft made for us alone.
+func (i *inflight) respond(responses []raftpb.Message) {
+	if i.responses == nil {
+		i.responses = responses
+	} else {
+		i.responses = append(i.responses, responses...)
+	}
 }
 
 type inflight struct {

@@ -65,7 +65,9 @@ func (v *logView) load(entries []wal.EntryRef) {
 	v.locs = make([]wal.Location, 0, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		invariant.Check(e.Index == v.last+1, "group %d: the WAL gave entry %d after %d", v.group, e.Index, v.last)
+		if e.Index != v.last+1 {
+			invariant.Fail("group %d: the WAL gave entry %d after %d", v.group, e.Index, v.last)
+		}
 		v.add(e.Index, e.Term, e.Type, e.Location)
 	}
 }
@@ -88,8 +90,12 @@ func (v *logView) append(entries []raftpb.Entry, locs []wal.Location, windowEnd 
 		return
 	}
 	first := entries[0].Index
-	invariant.Check(first > v.base && first <= v.last+1, "group %d: durable entries from %d do not follow %d..%d", v.group, first, v.base, v.last)
-	invariant.Check(len(locs) == len(entries), "group %d: the WAL gave %d locations for %d entries", v.group, len(locs), len(entries))
+	if first <= v.base || first > v.last+1 {
+		invariant.Fail("group %d: durable entries from %d do not follow %d..%d", v.group, first, v.base, v.last)
+	}
+	if len(locs) != len(entries) {
+		invariant.Fail("group %d: the WAL gave %d locations for %d entries", v.group, len(locs), len(entries))
+	}
 	v.truncate(first)
 	for i := range entries {
 		e := &entries[i]
@@ -224,7 +230,9 @@ func (v *logView) Term(i uint64) (uint64, error) {
 
 func (v *logView) mustTerm(i uint64) uint64 {
 	t, err := v.Term(i)
-	invariant.Check(err == nil, "group %d: term of entry %d in %d..%d: %v", v.group, i, v.base, v.last, err)
+	if err != nil {
+		invariant.Fail("group %d: term of entry %d in %d..%d: %v", v.group, i, v.base, v.last, err)
+	}
 	return t
 }
 

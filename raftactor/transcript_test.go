@@ -182,7 +182,7 @@ func (w *world) command(t *testing.T, d *datadriven.TestData) string {
 		w.run() // recovers
 		node.wal.manual = manual
 	case "bomb":
-		node.send(&Checkpoint{Group: group, Index: 1 << 60})
+		node.send(bomb{})
 	case "fail":
 		node.wal.fail = fmt.Errorf("input/output error")
 	case "state":

@@ -3,6 +3,7 @@ package raftactor
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,21 @@ type world struct {
 	tune   func(*Config)
 	// zeroReleased makes a released frame unreadable, so that reading one is seen.
 	zeroReleased bool
+	failures     []string // panics that no bomb caused
 }
+
+// note is deferred by every actor of the world: a supervisor would hide what went wrong.
+func (w *world) note(actor string) {
+	if r := recover(); r != nil {
+		if r != "bomb" {
+			w.failures = append(w.failures, fmt.Sprintf("%s: %v\n%s", actor, r, debug.Stack()))
+		}
+		panic(r)
+	}
+}
+
+// bomb makes the raft actor panic.
+type bomb struct{}
 
 type testNode struct {
 	w      *world
@@ -90,9 +105,8 @@ func (n *testNode) start() {
 	n.spec = Spec(fmt.Sprintf("%d.%d", n.id, n.life), cfg)
 	construct := n.spec.New
 	n.spec.New = func() actor.Actor {
-		a := construct()
-		n.live = a.(*Raft)
-		return a
+		n.live = construct().(*Raft)
+		return (*explosive)(n.live)
 	}
 	if n.raft, err = n.w.sys.SpawnRoot(n.spec); err != nil {
 		n.w.t.Fatal(err)
@@ -260,6 +274,9 @@ func (w *world) logf(format string, args ...any) {
 }
 
 func (w *world) close() {
+	for _, f := range w.failures {
+		w.t.Errorf("an actor failed: %s", f)
+	}
 	for _, n := range w.nodes {
 		if !n.down {
 			w.sys.Stop(n.raft)
@@ -360,10 +377,12 @@ type testOwner struct {
 	restarts    int
 	closed      bool
 	batches     []*Committed // with autoApply off: not yet taken
+	onApplied   func(o *testOwner, entry, waiter string)
 }
 
 func (o *testOwner) Receive(ctx actor.Context) {
 	w := o.node.w
+	defer w.note("owner")
 	name := fmt.Sprintf("owner %d/%d", o.node.id, o.group)
 	switch m := ctx.Message().(type) {
 	case *Opened:
@@ -426,10 +445,13 @@ func (o *testOwner) apply(m *Committed) {
 				panic(fmt.Sprintf("entry %d %q came with the waiter of %v", e.Index, e.Data, e.Waiter))
 			}
 			o.committed = append(o.committed, fmt.Sprint(e.Waiter))
+			if o.onApplied != nil {
+				o.onApplied(o, string(e.Data), fmt.Sprint(e.Waiter))
+			}
 		}
 		o.node.w.logf("owner %d/%d: applied %d/%d %s (waiter %v)", o.node.id, o.group, e.Index, e.Term, e.Data, e.Waiter)
 	}
-	o.index = m.Last
+	o.index = max(o.index, m.Last) // more may be held already
 }
 
 // applyHeld applies what came while autoApply was off.
@@ -504,4 +526,15 @@ func (t *fakeTimer) Stop() bool {
 		}
 	}
 	return false
+}
+
+// explosive is a raft actor that bombs kill.
+type explosive Raft
+
+func (e *explosive) Receive(ctx actor.Context) {
+	defer e.cfg.Peers.(*testPeers).w.note("raft")
+	if _, ok := ctx.Message().(bomb); ok {
+		panic("bomb")
+	}
+	(*Raft)(e).Receive(ctx)
 }

@@ -72,6 +72,11 @@ func (n *Node) Step(m raftpb.Message) error {
 	if m.Type == raftpb.MsgStorageApplyResp {
 		n.uncommitted -= min(n.uncommitted, payloadSize(m.Entries))
 	}
+	if m.Type == raftpb.MsgAppResp && !m.Reject && m.Index == 0 && m.Term <= n.term {
+		// It only says "your term is old" and comes late: logs begin above index 0, so it acknowledges nothing. Raft would take it
+		// for an acknowledgement of index 0 and send the follower everything from there, or rather a snapshot.
+		return nil
+	}
 	err := n.raw.Step(m)
 	n.observe()
 	return err
