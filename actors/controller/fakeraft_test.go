@@ -61,7 +61,9 @@ func (f *fakeRaft) Receive(ctx actor.Context) {
 		}
 	case release:
 		f.hold = false
-		f.deliver(f.held)
+		if len(f.held) > 0 {
+			f.deliver(f.held)
+		}
 	case *raftactor.Checkpoint:
 		f.checks++
 		f.point = wal.Checkpoint{Index: m.Index, Term: f.term, Data: m.Data}

@@ -1,0 +1,144 @@
+package topicconfig
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestEveryDefaultIsAllowed(t *testing.T) {
+	if err := Validate(map[string]string{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range Keys() {
+		if err := k.Check(k.Default); err != nil || k.Canonical(k.Default) != k.Default || k.Doc == "" || len(k.Broker) == 0 {
+			t.Errorf("%s: %v", k.Name, err)
+		}
+		for _, s := range k.Broker {
+			if LookupBroker(s.Name) == nil {
+				t.Errorf("%s is no synonym", s.Name)
+			}
+		}
+	}
+	c := new(Layers).Resolve(nil)
+	want := Config{RetentionMs: 604800000, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentMs: 604800000, MaxMessageBytes: 1048588,
+		TimestampBeforeMs: 1<<63 - 1, TimestampAfterMs: 3600000, CompressionType: "producer", MinInsyncReplicas: 1, CleanupDelete: true,
+		DeleteRetentionMs: 86400000, IndexIntervalBytes: 4096, FileDeleteDelayMs: 60000}
+	if *c != want {
+		t.Errorf("%+v", *c)
+	}
+}
+
+func TestValuesThatAreNotAllowedSayWhatIs(t *testing.T) {
+	for _, c := range []struct{ name, value, says string }{
+		{"flush.messages", "1", "allowed are cleanup.policy, compression.type"},
+		{"retention.ms", "-2", "from -1 to 9223372036854775807"},
+		{"retention.ms", "1h", "whole number"},
+		{"retention.ms", "", "whole number"},
+		{"segment.bytes", "100", "from 1048576 to 2147483647"},
+		{"segment.bytes", "2147483648", "from 1048576 to 2147483647"},
+		{"segment.ms", "0", "from 1"},
+		{"min.insync.replicas", "0", "from 1"},
+		{"message.timestamp.type", "createtime", "CreateTime, LogAppendTime"},
+		{"compression.type", "none", "uncompressed, zstd, lz4, snappy, gzip, producer"},
+		{"cleanup.policy", "compact", "not built yet"},
+		{"cleanup.policy", "delete,compact", "not built yet"},
+		{"cleanup.policy", "keep", "list of delete"},
+		{"max.message.bytes", strings.Repeat("1", ValueBytesMax+1), "at most"},
+	} {
+		err := Validate(map[string]string{"retention.bytes": "5", c.name: c.value})
+		if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), c.name) {
+			t.Errorf("%s=%.20s: %v", c.name, c.value, err)
+		}
+	}
+}
+
+func TestValuesThatAreAllowed(t *testing.T) {
+	own := map[string]string{"retention.ms": " -1 ", "retention.bytes": "-5", "cleanup.policy": "", "compression.type": "zstd", "message.timestamp.type": "LogAppendTime",
+		"max.message.bytes": "0", "segment.bytes": "1048576"}
+	if err := Validate(own); err != nil {
+		t.Fatal(err)
+	}
+	c := new(Layers).Resolve(own)
+	if c.RetentionMs != -1 || c.RetentionBytes != -1 || c.CleanupDelete || c.CompressionType != "zstd" || !c.LogAppendTime || c.MaxMessageBytes != 0 || c.SegmentBytes != 1<<20 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestTheMoreSpecificLayerWins(t *testing.T) {
+	l := Layers{
+		Static:  map[string]string{"log.retention.hours": "1", "log.retention.minutes": "2", "log.segment.bytes": "3000000"},
+		Cluster: map[string]string{"log.segment.bytes": "4000000", "min.insync.replicas": "2"},
+		Broker:  map[string]string{"min.insync.replicas": "3"},
+	}
+	c := l.Resolve(map[string]string{"segment.ms": "9"})
+	if c.RetentionMs != 120_000 || c.SegmentBytes != 4_000_000 || c.MinInsyncReplicas != 3 || c.SegmentMs != 9 {
+		t.Errorf("%+v", c)
+	}
+	for _, e := range l.Describe(map[string]string{"segment.ms": "9"}) {
+		want := map[string]kmsg.ConfigSource{"segment.ms": kmsg.ConfigSourceDynamicTopicConfig, "min.insync.replicas": kmsg.ConfigSourceDynamicBrokerConfig,
+			"segment.bytes": kmsg.ConfigSourceDynamicDefaultBrokerConfig, "retention.ms": kmsg.ConfigSourceStaticBrokerConfig}[e.Name]
+		if want == 0 {
+			want = kmsg.ConfigSourceDefaultConfig
+		}
+		if e.Source != want {
+			t.Errorf("%s has source %v, want %v", e.Name, e.Source, want)
+		}
+		if e.Name == "min.insync.replicas" && len(e.Synonyms) != 3 {
+			t.Errorf("synonyms %+v", e.Synonyms)
+		}
+	}
+}
+
+func TestBrokerValuesAreCheckedInTheirOwnUnit(t *testing.T) {
+	for _, c := range []struct {
+		name, value string
+		known, good bool
+	}{
+		{"log.retention.hours", "9223372036854775807", true, true}, {"log.retention.hours", "-1", true, true}, {"log.retention.hours", "-2", true, false},
+		{"log.segment.bytes", "1", true, false}, {"message.max.bytes", "7", true, true}, {"retention.ms", "1", false, true},
+	} {
+		if known, err := ValidateBroker(c.name, c.value); known != c.known || (err == nil) != c.good {
+			t.Errorf("%+v: %v, %v", c, known, err)
+		}
+	}
+	l := Layers{Static: map[string]string{"log.retention.hours": "9223372036854775807"}}
+	if c := l.Resolve(nil); c.RetentionMs != 1<<63-1 {
+		t.Errorf("retention %d", c.RetentionMs)
+	}
+}
+
+func TestListsTakeAndLoseWords(t *testing.T) {
+	for _, c := range []struct {
+		current, change string
+		add             bool
+		want            string
+	}{
+		{"delete", "delete", true, "delete"}, {"", "delete", true, "delete"}, {"delete", "delete", false, ""}, {"a, b,c", "b,x", false, "a,c"}, {"a", "b,c,b", true, "a,b,c"},
+	} {
+		if got := IncrementalList(c.current, c.change, c.add); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
+func FuzzValidate(f *testing.F) {
+	f.Add("retention.ms", "5")
+	f.Add("cleanup.policy", "delete, delete")
+	f.Add("log.retention.hours", "9")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		own := map[string]string{name: value}
+		if Validate(own) == nil {
+			k := Lookup(name)
+			if again := k.Canonical(value); k.Check(again) != nil || k.Canonical(again) != again {
+				t.Fatalf("%s=%q is shown as %q", name, value, again)
+			}
+			new(Layers).Resolve(own)
+		}
+		if known, err := ValidateBroker(name, value); known && err == nil {
+			l := Layers{Static: own}
+			l.Resolve(nil)
+		}
+	})
+}
