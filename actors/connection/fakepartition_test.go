@@ -32,6 +32,7 @@ type fakePartition struct {
 	waiting *atomic.Int64
 	hold    *atomic.Bool // keep produces instead of appending
 	panics  *atomic.Bool
+	echo    *atomic.Bool // answer produces without appending
 }
 
 func (f *fakePartition) Receive(ctx actor.Context) {
@@ -49,6 +50,10 @@ func (f *fakePartition) Receive(ctx actor.Context) {
 		}
 		defer m.Frame.Release()
 		if f.hold.Load() {
+			return
+		}
+		if f.echo.Load() {
+			f.d.broker.System.Send(m.Reply, &partition.Produced{Results: []partition.ProduceResult{{Token: m.Token, Index: m.Index}}})
 			return
 		}
 		base := f.log.EndOffset()
@@ -128,7 +133,7 @@ func (d *door) stage(names ...string) map[string]*fakePartition {
 	fakes := map[string]*fakePartition{}
 	var topics []*controller.Topic
 	for i, name := range names {
-		f := &fakePartition{d: d, shared: shared, waiting: &atomic.Int64{}, hold: &atomic.Bool{}, panics: &atomic.Bool{},
+		f := &fakePartition{d: d, shared: shared, waiting: &atomic.Int64{}, hold: &atomic.Bool{}, panics: &atomic.Bool{}, echo: &atomic.Bool{},
 			replica: &partition.Replica{Topic: name, TopicID: [16]byte{1, byte(i)}}}
 		topics = append(topics, &controller.Topic{Name: name, ID: f.replica.TopicID, Partitions: make([]controller.Partition, 1)})
 		pid, err := system.SpawnRoot(actorsystem.Spec{Kind: "partition", Name: name, New: func() actor.Actor { return f }})
@@ -139,7 +144,7 @@ func (d *door) stage(names ...string) map[string]*fakePartition {
 		d.t.Cleanup(func() { _ = system.StopWait(pid, patience) })
 		d.eventually("the fake leads", func() bool { return d.broker.Replicas.Lookup(f.replica.TopicID, 0) != nil })
 	}
-	d.broker.Metadata = controller.Staged([]controller.Broker{{ID: 1, Host: "one", Port: 1}, {ID: 2, Host: "two", Port: 2}}, topics...)
+	d.broker.Metadata.Stage([]controller.Broker{{ID: 1, Host: "one", Port: 1}, {ID: 2, Host: "two", Port: 2}}, topics...)
 	return fakes
 }
 

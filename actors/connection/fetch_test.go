@@ -134,9 +134,8 @@ func TestAFirstBatchLargerThanAskedForIsReturnedAlone(t *testing.T) {
 }
 
 func TestAnIncrementalFetchTellsOnlyWhatIsNew(t *testing.T) {
-	d := openDoor(t, connection.Limits{}, 8<<20)
+	d := openDoor(t, connection.Limits{}, 8<<20, func(b *api.Broker) { b.Fetch = api.NewFetchSessions(2, func() uint64 { return 41 }) })
 	d.stage("t", "u", "v")
-	d.broker.Fetch = api.NewFetchSessions(2, func() uint64 { return 41 })
 	c := d.dial()
 	full := fetchRequest(0, "t", "u", "v")
 	full.SessionEpoch = 0
@@ -184,10 +183,11 @@ func TestAnIncrementalFetchTellsOnlyWhatIsNew(t *testing.T) {
 }
 
 func TestAFullSessionCacheServesWithoutASession(t *testing.T) {
-	d := openDoor(t, connection.Limits{}, 8<<20)
-	d.stage("t")
 	id := uint64(0)
-	d.broker.Fetch = api.NewFetchSessions(1, func() uint64 { id++; return id })
+	d := openDoor(t, connection.Limits{}, 8<<20, func(b *api.Broker) {
+		b.Fetch = api.NewFetchSessions(1, func() uint64 { id++; return id })
+	})
+	d.stage("t")
 	c := d.dial()
 	for i, want := range []int32{2, 0} {
 		req := fetchRequest(0, "t")
