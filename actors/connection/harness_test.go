@@ -61,14 +61,22 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-func openDoor(t testing.TB, limits connection.Limits, budgetBytes int64) *door {
+func openDoor(t testing.TB, limits connection.Limits, budgetBytes int64, change ...func(*api.Broker)) *door {
+	t.Helper()
+	return openBreakableDoor(t, limits, budgetBytes, nil, change...)
+}
+
+func openBreakableDoor(t testing.TB, limits connection.Limits, budgetBytes int64, fault actorsystem.FaultInjector, change ...func(*api.Broker)) *door {
 	t.Helper()
 	log := &lines{}
 	logger := zerolog.New(log)
-	system := actorsystem.New(actorsystem.Config{Log: logger})
+	system := actorsystem.New(actorsystem.Config{Log: logger, Fault: fault})
 	d := &door{t: t, budget: connection.NewBudget(budgetBytes), frames: protocol.NewFramePool(8 << 20), log: log}
 	d.broker = &api.Broker{System: system, Log: logger, NodeID: 1, Metadata: &controller.Holder{}, Replicas: &partition.Directory{},
 		Disk: &diskstate.State{}, Frames: d.frames}
+	for _, f := range change {
+		f(d.broker)
+	}
 	var err error
 	if d.listener, err = connection.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,55 @@
+package connection
+
+import (
+	"testing"
+
+	"github.com/troupe-io/troupe/actorsystem"
+)
+
+func testSystem(t *testing.T) *actorsystem.System {
+	t.Helper()
+	s := actorsystem.New(actorsystem.Config{})
+	t.Cleanup(s.Shutdown)
+	return s
+}
+
+func TestTheBudgetServesWaitersInOrder(t *testing.T) {
+	b := NewBudget(1 << 20)
+	quit := make(chan struct{})
+	if !b.acquire(1<<20, false, quit) {
+		t.Fatal("an empty budget refused")
+	}
+	got := make(chan int64, 3)
+	for i, n := range []int64{900_000, 10} {
+		go func() {
+			if b.acquire(n, false, quit) {
+				got <- n
+			}
+		}()
+		for b.Waiting() != int64(i+1) {
+		}
+	}
+	b.release(500_000) // not enough for the first; the second must not overtake it
+	if len(got) != 0 {
+		t.Fatal("a small request overtook a large one")
+	}
+	b.release(1<<20 - 500_000)
+	if first, second := <-got, <-got; first+second != 900_010 {
+		t.Fatal(first, second)
+	}
+	if b.Used() != 900_010 || b.Waiting() != 0 {
+		t.Fatalf("used %d, waiting %d", b.Used(), b.Waiting())
+	}
+	if !b.acquire(100_000, false, quit) {
+		t.Fatal("it fits")
+	}
+	gone := make(chan struct{})
+	close(gone)
+	if b.acquire(1<<20, false, gone) {
+		t.Fatal("it does not fit, and the waiter had gone")
+	}
+	b.release(1_000_010)
+	if b.Used() != 0 {
+		t.Fatal(b.Used())
+	}
+}

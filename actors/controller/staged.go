@@ -1,0 +1,12 @@
+package controller
+
+// Stage publishes an image put together by hand: for tests of what stands in front of the controller.
+func (h *Holder) Stage(brokers []Broker, topics ...*Topic) {
+	next := *emptyImage
+	next.Brokers, next.sorted = brokers, &sortedTopics{}
+	for _, t := range topics {
+		next.topics = next.topics.with(t.Name, t)
+		next.topicIDs = next.topicIDs.with(t.ID, t)
+	}
+	h.publish(&next)
+}
