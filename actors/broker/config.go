@@ -2,7 +2,6 @@
 package broker
 
 import (
-	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,37 +55,3 @@ type Config struct {
 	Fault      actorsystem.FaultInjector // nil, save in tests and with the chaos build tag
 	Version    string
 }
-
-// Broker is a running broker.
-type Broker struct{}
-
-// Start takes the data directory, binds the listener and sets everything going; Ready tells when clients can produce.
-// An error leaves nothing behind.
-func Start(ctx context.Context, cfg Config) (*Broker, error) { panic("contract") }
-
-// Ready is closed when a client can produce.
-func (b *Broker) Ready() <-chan struct{} { panic("contract") }
-
-// ReadyErr is nil when a client can produce now, and says what is missing otherwise.
-func (b *Broker) ReadyErr() error { panic("contract") }
-
-// KafkaAddr is the address listened on, with the real port.
-func (b *Broker) KafkaAddr() string { panic("contract") }
-
-// ClusterID is the cluster's id; known from Ready on.
-func (b *Broker) ClusterID() string { panic("contract") }
-
-// System hosts the broker's actors.
-func (b *Broker) System() *actorsystem.System { panic("contract") }
-
-// Done is closed when the broker has ended by itself (fenced by an I/O error, say); Err tells why.
-func (b *Broker) Done() <-chan struct{} { panic("contract") }
-
-// Err is why the broker ended by itself, or nil.
-func (b *Broker) Err() error { panic("contract") }
-
-// Shutdown stops accepting, answers what is in flight, syncs and ends everything, within ctx.
-func (b *Broker) Shutdown(ctx context.Context) error { panic("contract") }
-
-// Status is a summary for people and programs (GET /v1/status); it marshals to JSON.
-func (b *Broker) Status() any { panic("contract") }
