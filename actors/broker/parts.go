@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"path"
@@ -97,7 +99,7 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 	}
 	broker := &api.Broker{System: p.system, Log: p.cfg.Log, NodeID: p.cfg.NodeID, Metadata: p.metadata, Controller: controllerPID,
 		Replicas: p.directory, Disk: p.disk, Frames: p.frames, LogDir: filepath.Join(dir, "topics"),
-		Fetch: api.NewFetchSessions(p.cfg.FetchSessionsMax),
+		Fetch: api.NewFetchSessions(p.cfg.FetchSessionsMax, randomNumber),
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes, RequestMaxBytes: p.cfg.RequestMaxBytes,
 			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static}}
@@ -130,4 +132,11 @@ func advertised(cfg Config, bound net.Addr) (controller.Broker, error) {
 		return controller.Broker{}, fmt.Errorf("advertised address %q: port %q is not a number", addr, port)
 	}
 	return controller.Broker{ID: cfg.NodeID, Host: host, Port: int32(n), Rack: cfg.Rack}, nil
+}
+
+// randomNumber is the broker's source of randomness where a number will do.
+func randomNumber() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	return binary.NativeEndian.Uint64(b[:])
 }

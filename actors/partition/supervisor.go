@@ -74,7 +74,7 @@ func (s *supervisor) Receive(ctx actor.Context) {
 		s.self = ctx.Self()
 		s.System.Send(s.Controller, controller.Subscribe{Subscriber: s.self})
 		s.schedule()
-	case *controller.ImageChanged:
+	case controller.ImageChanged:
 		s.follow(ctx, m)
 	case serving:
 		if e := s.replicas[m.key]; e != nil && !e.serving && !e.removing {
@@ -102,7 +102,7 @@ func (s *supervisor) schedule() {
 }
 
 // follow makes the replicas those of the image.
-func (s *supervisor) follow(ctx actor.Context, m *controller.ImageChanged) {
+func (s *supervisor) follow(ctx actor.Context, m controller.ImageChanged) {
 	s.image = m.Image
 	added := map[Key]*Replica{}
 	if m.Full {
@@ -250,7 +250,7 @@ func (s *supervisor) settled() {
 
 func (s *supervisor) settle() {
 	if s.pending == 0 && s.image != nil {
-		s.System.Send(s.Controller, &controller.ImageApplied{Index: s.image.Index, Subscriber: s.self})
+		s.System.Send(s.Controller, controller.ImageApplied{Index: s.image.Index, Subscriber: s.self})
 		if s.Observer != nil {
 			s.System.Send(s.Observer, Settled{Index: s.image.Index})
 		}
