@@ -197,7 +197,7 @@ func TestAWrongBatchIsRefusedAndNothingIsStored(t *testing.T) {
 func TestAClientThatNeverReadsHarmsNobody(t *testing.T) {
 	b := harness.Start(t, "--memory-limit", "256MiB")
 	topic := b.CreateTopic("deaf", 1, nil)
-	cl := b.Client(kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	cl := b.Client(kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(1<<20))
 	for range 32 { // 32 MB of answer for each fetch
 		if err := cl.ProduceSync(harness.Context(t), &kgo.Record{Value: make([]byte, 1<<20-1000)}).FirstErr(); err != nil {
 			t.Fatal(err)

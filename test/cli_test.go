@@ -127,7 +127,7 @@ func TestActorsAreShownAsAListAndAsATree(t *testing.T) {
 	if kinds["partition"] < 2 {
 		t.Errorf("partitions: %v", kinds)
 	}
-	tree := b.MustRun("", "actors")
+	tree := b.MustRun("", "actors", "--all")
 	for _, want := range []string{"ACTOR", "└─", "wal/", "watched"} {
 		if !strings.Contains(tree, want) {
 			t.Errorf("the tree lacks %q:\n%s", want, tree)

@@ -138,14 +138,12 @@ func TestAnIdleBrokerStopsAtOnce(t *testing.T) {
 }
 
 func TestTheWildcardIsNeverAdvertised(t *testing.T) {
-	b := harness.New(t, harness.Binary(t))
-	_, port, _ := net.SplitHostPort(b.Addr)
-	b = harness.New(t, harness.Binary(t), "--kafka-addr", "0.0.0.0:"+port)
+	_, port, _ := net.SplitHostPort(harness.FreeAddr(t))
 	r := harness.Run(t, "", nil, "serve", "--data-dir", t.TempDir(), "--kafka-addr", "0.0.0.0:"+port, "--admin-addr", "off", "--advertised-addr", "0.0.0.0:9092")
 	if r.Code == 0 || !strings.Contains(r.Stderr, "advertised-addr") {
 		t.Errorf("advertised-addr 0.0.0.0: exit %d, %s", r.Code, r.Stderr)
 	}
-	b = harness.New(t, harness.Binary(t), "--kafka-addr", "0.0.0.0:"+port, "--advertised-addr", "localhost:"+port)
+	b := harness.New(t, harness.Binary(t), "--kafka-addr", "0.0.0.0:"+port, "--advertised-addr", "localhost:"+port)
 	b.Addr = "127.0.0.1:" + port
 	b.MustStart()
 	meta, err := kadm.NewClient(b.Client()).BrokerMetadata(harness.Context(t))

@@ -33,17 +33,22 @@ var deterministic = []string{"actors", "raftactor", "storage"}
 
 // exceptions are the shells: the files that bring the world to the actors.
 var exceptions = map[string]Exception{
-	"storage/vfs/os.go":             {[]Rule{World}, "the real file system: the only door to the disk"},
-	"storage/vfs/mem.go":            {[]Rule{Lock}, "the memory disk is shared by goroutines as a real one is"},
-	"storage/segment/pool.go":       {[]Rule{Lock}, "one bounded pool of chunks that the writers and the logs share"},
-	"storage/segment/filecache.go":  {[]Rule{Lock}, "one bounded cache of open files that readers share"},
-	"actors/connection/wire.go":     {[]Rule{World}, "the socket shell: reading, writing and sendfile on a client's socket"},
-	"actors/connection/socket.go":   {[]Rule{Lock}, "the socket shell: what reader, actor and writer of one connection share"},
-	"actors/connection/listener.go": {[]Rule{World, Clock}, "the socket shell: accepts, and pauses when descriptors run out"},
-	"actors/connection/reader.go":   {[]Rule{World}, "the socket shell: the goroutine that reads frames"},
-	"actors/connection/writer.go":   {[]Rule{Clock}, "the socket shell: the goroutine that writes what did not fit at once, and lingers"},
-	"actors/connection/limits.go":   {[]Rule{World}, "the socket shell: limits by a client's address"},
-	"actors/connection/budget.go":   {[]Rule{Lock}, "the bytes in flight of all connections, counted by their readers"},
+	"storage/vfs/os.go":                  {[]Rule{World}, "the real file system: the only door to the disk"},
+	"storage/vfs/mem.go":                 {[]Rule{Lock}, "the memory disk is shared by goroutines as a real one is"},
+	"storage/segment/pool.go":            {[]Rule{Lock}, "one bounded pool of chunks that the writers and the logs share"},
+	"storage/segment/filecache.go":       {[]Rule{Lock}, "one bounded cache of open files that readers share"},
+	"storage/segment/reader.go":          {[]Rule{Lock}, "readers on many goroutines list and rebuild old segments one at a time"},
+	"storage/segment/readahead_linux.go": {[]Rule{World}, "a hint to the kernel on a descriptor that vfs gave; nothing depends on it"},
+	"actors/api/01_fetch_session.go":     {[]Rule{Lock}, "one bounded cache of fetch sessions that all connections share"},
+	"actors/broker/broker.go":            {[]Rule{Clock}, "the front door, called from outside of actors: the deadline of a shutdown"},
+	"actors/broker/datadir.go":           {[]Rule{Random}, "the identity of a new data directory is drawn before there is an actor"},
+	"actors/broker/replication.go":       {[]Rule{Random}, "hands the controller its source of randomness from outside"},
+	"actors/connection/wire.go":          {[]Rule{World}, "the socket shell: reading, writing and sendfile on a client's socket"},
+	"actors/connection/socket.go":        {[]Rule{Lock}, "the socket shell: what reader, actor and writer of one connection share"},
+	"actors/connection/listener.go":      {[]Rule{World, Clock, Goroutine}, "the socket shell: accepts on a goroutine, and pauses when descriptors run out"},
+	"actors/connection/reader.go":        {[]Rule{World, Goroutine}, "the socket shell: the goroutine that reads frames"},
+	"actors/connection/writer.go":        {[]Rule{Clock, Goroutine}, "the socket shell: the goroutine that writes what did not fit at once, and lingers"},
+	"actors/connection/budget.go":        {[]Rule{Lock}, "the bytes in flight of all connections, counted by their readers"},
 }
 
 func parse(t *testing.T) []File {

@@ -15,7 +15,10 @@ func TestKafkaGo(t *testing.T) {
 			t.Skip("kafka-go has no idempotent producer")
 		}
 		ctx := harness.Context(t)
-		w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Topic: topic, RequiredAcks: kafka.RequiredAcks(acks), BatchTimeout: 5 * time.Millisecond,
+		// The default transport is shared and remembers for seconds that a topic is not there.
+		transport := &kafka.Transport{}
+		defer transport.CloseIdleConnections()
+		w := &kafka.Writer{Addr: kafka.TCP(b.Addr), Transport: transport, Topic: topic, RequiredAcks: kafka.RequiredAcks(acks), BatchTimeout: 5 * time.Millisecond,
 			Compression: map[string]kafka.Compression{"none": 0, "gzip": kafka.Gzip, "snappy": kafka.Snappy, "lz4": kafka.Lz4, "zstd": kafka.Zstd}[codec]}
 		base := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
 		var batch []kafka.Message
