@@ -33,7 +33,9 @@ type collect struct {
 }
 
 // Undelivered answers when the preparer has failed or stopped.
-func (c *collect) Undelivered(reason error) { c.send(&collected{file: c.file, err: reason}) }
+func (c *collect) Undelivered(reason error) {
+	c.send(&collected{file: c.file, items: c.items, err: reason})
+}
 
 // collected answers collect.
 type collected struct {
@@ -109,9 +111,13 @@ func (w *writer) clean(urgent bool) {
 	var heavy []GroupID
 	w.moves = w.moves[:0]
 	budget := w.cfg.FileBytes / 4
+	if cur := w.cur(); len(w.spares) == 0 {
+		budget = min(budget, (cur.size-cur.end)/2) // what does not fit has to be checkpointed
+	}
 	for _, g := range pinning {
 		if g.hardFile == oldest {
 			if !w.stageHardState(g, g.hard, true) {
+				w.noRoom()
 				return
 			}
 			w.needSync = true
@@ -169,8 +175,18 @@ func (w *writer) onCollected(c *collected) {
 	if w.err != nil {
 		return
 	}
+	if c.err != nil && w.blocked {
+		w.fail(c.err) // waiting would not end
+		return
+	}
 	if c.err != nil {
-		w.cfg.Log.Error().Err(c.err).Msg("cannot copy live records out of the oldest log file; it stays until their groups checkpoint")
+		w.cfg.Log.Error().Err(c.err).Msg("cannot copy live records out of the oldest log file; their groups are asked to checkpoint instead")
+		var groups []GroupID
+		for _, it := range append(c.items, w.moves...) {
+			groups = append(groups, it.group)
+		}
+		slices.Sort(groups)
+		w.press(slices.Compact(groups), false)
 		w.moves = w.moves[:0]
 		return
 	}
@@ -180,11 +196,18 @@ func (w *writer) onCollected(c *collected) {
 	})
 	for i := range c.items {
 		if !w.stageMove(c.file, &c.items[i]) {
-			w.moves = w.moves[:0] // no room: a later pass tries again
+			w.moves = w.moves[:0] // a later pass tries again
+			w.noRoom()
 			return
 		}
 	}
 	w.collectNext(c.file)
+}
+
+// noRoom is called when not even what makes room has any.
+func (w *writer) noRoom() {
+	w.overLimit = true
+	w.wantSpare()
 }
 
 // stageMove stages a copy of one record. It says false if there is no room.

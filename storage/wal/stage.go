@@ -259,8 +259,7 @@ func (w *writer) hoist(a *Append) bool {
 			continue
 		}
 		if !w.stageCheckpoint(g, c, true) {
-			w.overLimit = true
-			w.wantSpare()
+			w.noRoom()
 			return false
 		}
 		w.needSync = true

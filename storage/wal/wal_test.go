@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,11 @@ import (
 	"github.com/troupe-io/troupe/storage/vfs"
 	"github.com/troupe-io/troupe/storage/wal"
 )
+
+// sharedSystem hosts the actors of all tests: making a system costs more than most tests do.
+var sharedSystem = sync.OnceValue(func() *actorsystem.System { return actorsystem.New(actorsystem.Config{Log: testLog()}) })
+
+var rigs atomic.Int64
 
 // rig is one log with its actor, and a sender that keeps what comes back.
 type rig struct {
@@ -42,9 +49,10 @@ func testLog() zerolog.Logger {
 
 func newRig(t testing.TB, fs vfs.FS, dir string, change func(*wal.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, sys: actorsystem.New(actorsystem.Config{Log: testLog()}), disk: &diskstate.State{},
-		appended: make(chan *wal.Appended, 100000), recov: make(chan *wal.Recovered, 10),
-		pressure: make(chan *wal.Pressure, 100000), moved: make(chan *wal.Moved, 100000)}
+	r := &rig{t: t, sys: sharedSystem(), disk: &diskstate.State{},
+		appended: make(chan *wal.Appended, 10000), recov: make(chan *wal.Recovered, 10),
+		pressure: make(chan *wal.Pressure, 10000), moved: make(chan *wal.Moved, 10000)}
+	name := fmt.Sprint("log-", rigs.Add(1))
 	cfg := wal.Config{Dir: dir, FS: fs, System: r.sys, Disk: r.disk, DirID: 7, RetryAfter: 5 * time.Millisecond, Log: testLog()}
 	if change != nil {
 		change(&cfg)
@@ -53,7 +61,7 @@ func newRig(t testing.TB, fs vfs.FS, dir string, change func(*wal.Config)) *rig 
 	if r.log, err = wal.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	r.sender, err = r.sys.SpawnRoot(actorsystem.Spec{Kind: "test", Name: "sender", New: func() actor.Actor {
+	r.sender, err = r.sys.SpawnRoot(actorsystem.Spec{Kind: "test", Name: name, New: func() actor.Actor {
 		return actor.ReceiveFunc(func(ctx actor.Context) {
 			switch m := ctx.Message().(type) {
 			case *wal.Appended:
@@ -70,7 +78,7 @@ func newRig(t testing.TB, fs vfs.FS, dir string, change func(*wal.Config)) *rig 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.pid, err = r.sys.SpawnRoot(actorsystem.Spec{Kind: "wal", Name: "wal", Lane: actorsystem.Own, WantsDrained: true, New: r.log.NewActor})
+	r.pid, err = r.sys.SpawnRoot(actorsystem.Spec{Kind: "wal", Name: name, Lane: actorsystem.Own, WantsDrained: true, New: r.log.NewActor})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +90,7 @@ func (r *rig) stop() {
 	if err := r.sys.StopWait(r.pid, 10*time.Second); err != nil {
 		r.t.Fatal(err)
 	}
-	r.sys.Shutdown()
+	r.sys.Stop(r.sender)
 }
 
 func (r *rig) send(groups ...wal.GroupAppend) *wal.Append {

@@ -98,7 +98,7 @@ func (w *writer) Receive(ctx actor.Context) {
 		w.onCollected(m)
 	case retry:
 		w.timer = nil
-		w.urgentDue = w.blocked
+		w.urgentDue = w.urgentDue || w.blocked
 		w.wantSpare()
 	case *actor.Started:
 		w.start(ctx)
@@ -296,8 +296,10 @@ func (w *writer) wantSpare() {
 		w.submit(&prepare{seq: w.nextSeq(), size: w.cfg.FileBytes})
 		return
 	}
-	w.urgentDue = true
-	w.retryLater()
+	if w.timer == nil { // at the limit: say so, now and then
+		w.urgentDue = true
+		w.retryLater()
+	}
 }
 
 func (w *writer) submit(job *prepare) {
@@ -336,6 +338,10 @@ func (w *writer) onPrepared(p *prepared) {
 	}
 	job := p.job
 	if p.err != nil {
+		if w.blocked && !vfs.IsNoSpace(p.err) {
+			w.fail(p.err) // waiting would not end
+			return
+		}
 		if job.recycle != nil || len(job.delete) > 0 {
 			w.limbo = append(w.limbo, job)
 		}
