@@ -13,6 +13,13 @@ import (
 	"github.com/troupe-io/troupe/test/harness"
 )
 
+const (
+	partitions   = 4
+	perPartition = 400
+	// chaosWithin bounds the load of one kind; without faults it takes well under a second.
+	chaosWithin = 45 * time.Second
+)
+
 // Each kind of actor fails again and again under load: clients see at most retriable errors, which their library retries,
 // and every acknowledged record is there once, in order.
 func TestNothingAcknowledgedIsLostWhenActorsPanic(t *testing.T) {
@@ -22,19 +29,18 @@ func TestNothingAcknowledgedIsLostWhenActorsPanic(t *testing.T) {
 		t.Run(c.kind, func(t *testing.T) {
 			b := harness.New(t, harness.ChaosBinary(t), "--chaos", c.rule)
 			b.MustStart()
-			const partitions = 4
 			topic := b.CreateTopic("chaos", partitions, nil)
 			// A raised floor of attempts: a restart may take longer than the default's few retries.
 			cl := b.Client(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
 				kgo.RecordDeliveryTimeout(40*time.Second), kgo.ProducerLinger(0))
-			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), chaosWithin)
 			defer cancel()
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			acked := map[string]int64{}
 			for p := range int32(partitions) {
 				wg.Go(func() {
-					for i := range 400 {
+					for i := range perPartition {
 						value := fmt.Sprintf("%d-%06d", p, i)
 						r := &kgo.Record{Partition: p, Value: []byte(value)}
 						if err := cl.ProduceSync(ctx, r).FirstErr(); err != nil {
@@ -47,7 +53,19 @@ func TestNothingAcknowledgedIsLostWhenActorsPanic(t *testing.T) {
 					}
 				})
 			}
-			wg.Wait()
+			// The client never gives up a record whose fate it does not know, not even when its context ends: bound it here.
+			done := make(chan struct{})
+			go func() { wg.Wait(); close(done) }()
+			select {
+			case <-done:
+			case <-time.After(chaosWithin):
+				mu.Lock()
+				defer mu.Unlock()
+				t.Fatalf("%d of %d records were acknowledged within %s, then none", len(acked), partitions*perPartition, chaosWithin)
+			}
+			if t.Failed() {
+				return
+			}
 			last := make([]string, partitions)
 			for _, r := range b.ReadAll(topic, len(acked)) {
 				value := string(r.Value)
