@@ -15,7 +15,7 @@ const (
 	memoryShare     = 4       // the default memory-limit is 1/memoryShare of the machine's
 	memoryFallback  = 1 << 30 // bytes, where the machine does not tell
 	memoryLimitMin  = 64 << 20
-	tailCacheMax    = 1 << 30
+	tailCacheMax    = 64 << 20
 	cacheShare      = 4 // tail-cache and in-flight-bytes default to 1/cacheShare of memory-limit
 	tailCacheMin    = 8 << 20
 	inFlightDefault = 512 << 20 // at most

@@ -22,6 +22,7 @@ type Raft struct {
 	reg         *registry
 	incarnation uint64
 	self        *actor.PID
+	former      *Raft // until its waiters have been told
 
 	groups map[wal.GroupID]*group
 	dirty  []*group // have something to do when the mailbox is drained, each once
@@ -103,6 +104,10 @@ func (a *Raft) Receive(ctx actor.Context) {
 
 func (a *Raft) started(self *actor.PID) {
 	a.self = self
+	if a.former != nil {
+		a.former.abandon()
+		a.former = nil
+	}
 	if a.incarnation > 1 {
 		for _, id := range a.reg.groups() {
 			a.cfg.System.Send(a.reg.owners[id], &Restarted{Group: id})

@@ -65,7 +65,9 @@ func NewActor(cfg Config) func() actor.Actor {
 	reg := &registry{owners: map[wal.GroupID]*actor.PID{}}
 	return func() actor.Actor {
 		reg.incarnation++
-		return newRaft(cfg, reg)
+		r := newRaft(cfg, reg)
+		r.former, reg.running = reg.running, r
+		return r
 	}
 }
 

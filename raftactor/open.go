@@ -109,10 +109,10 @@ func (a *Raft) reopen(g *group, m *OpenGroup) {
 	g.owner = m.Owner
 	g.resumed = false
 	g.applied, g.delivered = g.view.checkpoint.Index, g.view.checkpoint.Index
-	var nobody []any // the former owner's waiters
-	g.waiters.drain(0, &nobody)
-	a.cfg.Metrics.dropped.Add(float64(len(nobody) + len(g.pending)))
-	g.releasePending()
+	var waiters []any // the owner's, before it lost its state
+	g.waiters.drain(0, &waiters)
+	a.drop(g, waiters, ErrRestarted)
+	a.dropPending(g, ErrRestarted)
 	a.cfg.System.Send(g.owner, &Opened{Group: g.id, Checkpoint: g.view.checkpoint})
 }
 

@@ -13,6 +13,7 @@ import (
 type registry struct {
 	incarnation uint64
 	owners      map[wal.GroupID]*actor.PID
+	running     *Raft // the incarnation that works, or worked until it failed
 }
 
 // groups lists the owned groups in ascending order.

@@ -115,8 +115,9 @@ func newBroker(t *testing.T) *Broker {
 
 // answerTo is a connection's side of one call.
 type answerTo struct {
-	t   *testing.T
-	got chan kmsg.Response
+	Responder // what these handlers do not use
+	t         *testing.T
+	got       chan kmsg.Response
 }
 
 func (a *answerTo) Reply(r kmsg.Response) { a.got <- r }
@@ -139,7 +140,7 @@ func ask[R kmsg.Response](t *testing.T, b *Broker, req kmsg.Request, version int
 	if err := read.ReadFrom(req.AppendTo(nil)); err != nil {
 		t.Fatalf("key %d version %d: request: %v", req.Key(), version, err)
 	}
-	a := &answerTo{t, make(chan kmsg.Response, 2)}
+	a := &answerTo{t: t, got: make(chan kmsg.Response, 2)}
 	route.Handle(&Call{Broker: b, Key: req.Key(), Version: version, Request: read, Responder: a})
 	var resp kmsg.Response
 	select {

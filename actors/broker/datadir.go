@@ -1,15 +1,12 @@
 package broker
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
-
-	"github.com/google/uuid"
 
 	"github.com/troupe-io/troupe/storage/vfs"
 )
@@ -108,10 +105,4 @@ func writeIdentity(files vfs.FS, dir string, id identity) error {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
-}
-
-// newID is a random id in Kafka's form: 16 bytes, URL-safe base64 without padding.
-func newID() string {
-	id := uuid.New()
-	return base64.RawURLEncoding.EncodeToString(id[:])
 }

@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
 	"net"
 	"path"
@@ -132,11 +130,4 @@ func advertised(cfg Config, bound net.Addr) (controller.Broker, error) {
 		return controller.Broker{}, fmt.Errorf("advertised address %q: port %q is not a number", addr, port)
 	}
 	return controller.Broker{ID: cfg.NodeID, Host: host, Port: int32(n), Rack: cfg.Rack}, nil
-}
-
-// randomNumber is the broker's source of randomness where a number will do.
-func randomNumber() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails (crypto/rand)
-	return binary.NativeEndian.Uint64(b[:])
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -80,7 +79,8 @@ func (r *replication) start(ctx actor.Context) error {
 	var rafts []*actor.PID
 	for i := range raftShards {
 		pid, err := spawn(raftactor.Spec(fmt.Sprint(i), raftactor.Config{System: r.system, WAL: writer, Reader: log.Reader(),
-			NodeID: raftactor.NodeID(r.cfg.NodeID), Log: r.cfg.Log, Metrics: r.metrics.raft}))
+			NodeID: raftactor.NodeID(r.cfg.NodeID), Log: r.cfg.Log, Metrics: r.metrics.raft,
+			MaxEntryBytes: log.MaxEntryBytes()}))
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (r *replication) start(ctx actor.Context) error {
 	shard := func(g wal.GroupID) *actor.PID { return rafts[uint64(g)%uint64(len(rafts))] }
 	metadata, err := spawn(controller.Spec(controller.Config{System: r.system, Raft: shard(controller.Group),
 		Voters: []raftactor.NodeID{raftactor.NodeID(r.cfg.NodeID)}, Self: r.self, Holder: r.metadata, Static: r.topicDefaults(),
-		Random: rand.Reader, Log: r.cfg.Log, Metrics: r.metrics.controller, ClusterID: r.clusterID}))
+		Random: randomBytes(), Log: r.cfg.Log, Metrics: r.metrics.controller, ClusterID: r.clusterID}))
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,10 @@ func (b *backlog) refuse(p *partition) {
 }
 
 func (p *partition) committed(m *raftactor.Committed) {
+	if p.log == nil {
+		m.Undelivered(raftactor.ErrRestarted) // for a former incarnation; the entries come again after Opened
+		return
+	}
 	expect := p.applied + 1
 	if n := len(p.backlog.batches); n > 0 {
 		expect = p.backlog.batches[n-1].last + 1

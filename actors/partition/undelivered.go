@@ -33,12 +33,21 @@ func (m *Produce) Refused(code protocol.ErrorCode, message string) ProduceResult
 }
 
 // Undelivered answers with NOT_LEADER_OR_FOLLOWER, which every producer retries, and releases the frame.
-func (m *Produce) Undelivered(error) {
+func (m *Produce) Undelivered(reason error) {
 	m.Frame.Release()
+	m.Lost(reason)
+}
+
+// Lost answers with NOT_LEADER_OR_FOLLOWER: the batch was proposed, and what became of it will not be known here (raftactor.Waiter).
+// The frame is the raft actor's by then.
+func (m *Produce) Lost(error) {
 	if m.Sender != nil && m.Reply != nil {
 		m.Sender.Send(m.Reply, &Produced{Results: []ProduceResult{m.Refused(protocol.ErrNotLeaderForPartition, "")}})
 	}
 }
+
+// Lost answers with NOT_LEADER_OR_FOLLOWER (raftactor.Waiter).
+func (m *DeleteRecords) Lost(reason error) { m.Undelivered(reason) }
 
 // Undelivered wakes the waiter: it looks again and sees what became of the replica.
 func (m *Wait) Undelivered(error) {
