@@ -124,47 +124,6 @@ func (a *Raft) mark(g *group) {
 	}
 }
 
-func (a *Raft) onPropose(m *Propose) {
-	g := a.groups[m.Group]
-	if g == nil || !g.resumed || a.fenced != nil {
-		waiters := make([]any, 0, len(m.Proposals))
-		for i := range m.Proposals {
-			waiters = append(waiters, m.Proposals[i].Waiter)
-			if f := m.Proposals[i].Frame; f != nil {
-				f.Release()
-			}
-		}
-		err := a.fenced
-		if err == nil && a.incarnation > 1 {
-			err = ErrRestarted
-		} else if err == nil {
-			err = ErrClosed
-		}
-		a.dropTo(a.reg.owners[m.Group], m.Group, waiters, err)
-		return
-	}
-	if len(g.pending) == 0 {
-		g.pending = m.Proposals
-	} else {
-		g.pending = append(g.pending, m.Proposals...)
-	}
-	a.mark(g)
-}
-
-func (a *Raft) onProposeConfChange(m *ProposeConfChange) {
-	g := a.groups[m.Group]
-	if g == nil || !g.resumed || a.fenced != nil {
-		err := a.fenced
-		if err == nil {
-			err = ErrClosed
-		}
-		a.dropTo(a.reg.owners[m.Group], m.Group, []any{m.Waiter}, err)
-		return
-	}
-	g.pendingConf = append(g.pendingConf, m)
-	a.mark(g)
-}
-
 // onReceived steps a message from a peer. The election timer starts anew when it came from the leader or won our vote.
 func (a *Raft) onReceived(m *Received) {
 	g := a.groups[m.Group]
@@ -265,76 +224,6 @@ func (a *Raft) ready(g *group) {
 	a.release(g)
 }
 
-// propose appends everything asked for in this drain with one message.
-func (a *Raft) propose(g *group) {
-	if len(g.pending) == 0 && len(g.pendingConf) == 0 {
-		return
-	}
-	if !g.node.Leads() {
-		a.dropPending(g, ErrNotLeader)
-		return
-	}
-	if n := len(g.pending); n > 0 {
-		entries := a.scratch[:0]
-		size := uint64(0)
-		for i := range g.pending {
-			s := uint64(len(g.pending[i].Data))
-			if !g.node.Room(size, s) {
-				break
-			}
-			size += s
-			entries = append(entries, raftpb.Entry{Data: g.pending[i].Data})
-		}
-		var err error = ErrTooMuch
-		taken := 0
-		if len(entries) > 0 {
-			if e := g.node.Propose(entries); e == nil {
-				taken = len(entries)
-			} else {
-				err = ErrNotLeader // leadership is on its way to another node
-			}
-		}
-		for i := range taken {
-			e, p := &entries[i], &g.pending[i]
-			g.waiters.push(e.Index, e.Term, p.Waiter)
-			g.frames.hold(e.Index, e.Index, p.Frame)
-		}
-		a.cfg.Metrics.proposals.Add(float64(taken))
-		clear(entries)
-		const scratchKept = 4096
-		if cap(entries) <= scratchKept {
-			a.scratch = entries[:0]
-		}
-		if taken < n {
-			g.pending = g.pending[taken:]
-			g.dropPendingNormal(a, err)
-		}
-		g.pending = nil
-	}
-	for _, c := range g.pendingConf {
-		a.proposeConf(g, c)
-	}
-	g.pendingConf = nil
-}
-
-func (a *Raft) proposeConf(g *group, c *ProposeConfChange) {
-	data, err := c.Change.Marshal()
-	if err != nil {
-		a.drop(g, []any{c.Waiter}, ErrConfChange)
-		return
-	}
-	entries := []raftpb.Entry{{Type: raftpb.EntryConfChangeV2, Data: data}}
-	switch err := g.node.Propose(entries); {
-	case err != nil:
-		a.drop(g, []any{c.Waiter}, ErrNotLeader)
-	case entries[0].Type == raftpb.EntryNormal: // raft put an empty entry in its place
-		a.drop(g, []any{c.Waiter}, ErrConfChange)
-	default:
-		a.cfg.Metrics.proposals.Inc()
-		g.waiters.push(entries[0].Index, entries[0].Term, c.Waiter)
-	}
-}
-
 // leaderChanged tells the owner, and gives back the proposals of a leadership that is over: their outcome is for the next leader to say.
 func (a *Raft) leaderChanged(g *group, leader, term uint64) {
 	g.leader, g.leaderTerm = leader, term
@@ -350,53 +239,4 @@ func (a *Raft) leaderChanged(g *group, leader, term uint64) {
 	g.waiters.drain(keep, &waiters)
 	a.drop(g, waiters, ErrNotLeader)
 	a.watch(g)
-}
-
-func (a *Raft) drop(g *group, waiters []any, err error) { a.dropTo(g.owner, g.id, waiters, err) }
-
-func (a *Raft) dropTo(owner *actor.PID, group wal.GroupID, waiters []any, err error) {
-	n := 0
-	for _, w := range waiters {
-		if w != nil {
-			waiters[n] = w
-			n++
-		}
-	}
-	a.cfg.Metrics.dropped.Add(float64(len(waiters)))
-	if n > 0 && owner != nil {
-		a.cfg.System.Send(owner, &Dropped{Group: group, Waiters: waiters[:n], Err: err})
-	}
-}
-
-// dropPending gives back what was proposed in this drain.
-func (a *Raft) dropPending(g *group, err error) {
-	g.dropPendingNormal(a, err)
-	var waiters []any
-	for _, c := range g.pendingConf {
-		waiters = append(waiters, c.Waiter)
-	}
-	g.pendingConf = nil
-	a.drop(g, waiters, err)
-}
-
-func (g *group) dropPendingNormal(a *Raft, err error) {
-	if len(g.pending) == 0 {
-		return
-	}
-	waiters := make([]any, 0, len(g.pending))
-	for i := range g.pending {
-		waiters = append(waiters, g.pending[i].Waiter)
-	}
-	g.releasePending()
-	a.drop(g, waiters, err)
-}
-
-// releasePending forgets what was proposed in this drain; no entry was made of it.
-func (g *group) releasePending() {
-	for i := range g.pending {
-		if f := g.pending[i].Frame; f != nil {
-			f.Release()
-		}
-	}
-	g.pending, g.pendingConf = nil, nil
 }

@@ -16,6 +16,11 @@ func (a *Raft) onCheckpoint(m *Checkpoint) {
 	if m.Index < g.view.checkpoint.Index {
 		return // an older one, overtaken
 	}
+	if a.cfg.MaxEntryBytes > 0 && len(m.Data) > a.cfg.MaxEntryBytes {
+		a.cfg.Log.Error().Uint64("group", uint64(g.id)).Int("bytes", len(m.Data)).Int("limit", a.cfg.MaxEntryBytes).
+			Msg("checkpoint refused: it is larger than the write-ahead log takes; the group keeps its former one")
+		return
+	}
 	g.view.checkpoint = wal.Checkpoint{Index: m.Index, Term: g.view.mustTerm(m.Index), ConfState: g.confStateAt(m.Index), Data: m.Data}
 	c := g.view.checkpoint
 	ga, in := a.partOf(g)

@@ -32,6 +32,9 @@ type Config struct {
 	MaxUncommittedSize uint64 // bytes proposed to a group and not yet applied; beyond it ErrTooMuch; default 32 MiB
 	MaxInflightMsgs    int    // messages on their way to one follower of a group; default 64
 	MaxInflightBytes   uint64 // and their bytes; default 16 MiB
+	// MaxEntryBytes is the largest payload of a proposal, and of a checkpoint, that the WAL takes (wal.Log.MaxEntryBytes): one that is
+	// larger would fail the log for good. Default: no check.
+	MaxEntryBytes int
 	// CacheBytes bounds the applied payloads that stay in memory for followers that lag; default 64 MiB for all groups.
 	CacheBytes int64
 }

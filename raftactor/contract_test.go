@@ -294,6 +294,21 @@ func TestAProposalThatIsTooMuchComesBackAndTheRestGoesThrough(t *testing.T) {
 	w.close()
 }
 
+func TestWhatTheLogCannotHoldIsRefused(t *testing.T) {
+	w, n, o := oneNode(t, func(c *Config) { c.MaxEntryBytes = 10 })
+	n.propose(1, "a", "much too large", "b")
+	w.run()
+	if !slices.Equal(o.payloads(), []string{"a", "b"}) || len(o.dropped) != 1 || !errors.Is(o.droppedErrs[0], ErrTooLarge) || w.unreleased() != 0 {
+		t.Fatal(o.applied, o.dropped, w.unreleased())
+	}
+	n.send(&Checkpoint{Group: 1, Index: o.index, Data: make([]byte, 11)})
+	w.run()
+	if o.durable != 0 {
+		t.Fatal("the checkpoint was written")
+	}
+	w.close()
+}
+
 func TestAnOwnerThatClaimsTooMuchIsAnInvariantFailure(t *testing.T) {
 	w, n, _ := oneNode(t, nil)
 	n.send(&Applied{Group: 1, Index: 100})

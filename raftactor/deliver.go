@@ -35,6 +35,7 @@ func (a *Raft) walk(g *group, entries []raftpb.Entry, deliver bool) {
 	var out *Committed
 	var dropped []any
 	var changed []*ConfChanged
+	normal := 0
 	if deliver {
 		if first != g.delivered+1 {
 			invariant.Fail("group %d: entries from %d are to be delivered after %d", g.id, first, g.delivered)
@@ -62,6 +63,8 @@ func (a *Raft) walk(g *group, entries []raftpb.Entry, deliver bool) {
 			g.committed = e.Index
 			if e.Type != raftpb.EntryNormal {
 				a.applyConf(g, e)
+			} else {
+				normal++
 			}
 		}
 		if !deliver {
@@ -75,11 +78,11 @@ func (a *Raft) walk(g *group, entries []raftpb.Entry, deliver bool) {
 			out.entries = append(out.entries, Entry{Index: e.Index, Term: e.Term, Data: e.Data, Waiter: waiter})
 		}
 	}
+	a.cfg.Metrics.appliedNormal.Add(float64(normal))
 	if !deliver {
 		return
 	}
 	g.delivered = last
-	a.cfg.Metrics.appliedNormal.Add(float64(len(entries) - len(changed)))
 	a.cfg.System.Send(g.owner, out)
 	for _, c := range changed {
 		a.cfg.System.Send(g.owner, c)

@@ -2,13 +2,15 @@ package raftactor
 
 import "errors"
 
-// Why proposals come back in Dropped. All but ErrStorage may be retried, on the node that leads.
+// Why proposals come back in Dropped. All but ErrStorage and ErrTooLarge may be retried, on the node that leads.
 var (
 	// ErrNotLeader: this node does not lead the group, or stopped leading before the entry was known to be committed.
 	// In the latter case the entry may still be committed by the next leader.
 	ErrNotLeader = errors.New("this broker does not lead the raft group; ask the leader")
 	// ErrTooMuch: the group's uncommitted entries are at their limit.
 	ErrTooMuch = errors.New("too many bytes wait to be committed in this raft group; try again later")
+	// ErrTooLarge: one proposal is larger than a record of the write-ahead log may be. Never retry it.
+	ErrTooLarge = errors.New("the entry is larger than the write-ahead log takes; send smaller batches")
 	// ErrOverwritten: another leader's entry stands where this one was appended. It is not committed and never will be.
 	ErrOverwritten = errors.New("another leader's entry took this one's place in the raft log; propose it again")
 	// ErrConfChange: raft refuses the configuration change in the group's present configuration.
