@@ -113,8 +113,8 @@ func TestSettingsMustFitTogether(t *testing.T) {
 }
 
 func TestCachesFollowTheMemoryLimit(t *testing.T) {
-	s, _, err := load(t, "", map[string]string{"memory-limit": "400MiB"})
-	if err != nil || s.TailCache != 100<<20 || value(t, s, "tail-cache").Value != "104857600" {
+	s, _, err := load(t, "", map[string]string{"memory-limit": "128MiB"})
+	if err != nil || s.TailCache != 32<<20 || value(t, s, "tail-cache").Value != "33554432" {
 		t.Fatalf("%v %+v", err, value(t, s, "tail-cache"))
 	}
 }
