@@ -81,7 +81,7 @@ func (d *Listener) Spec(cfg Config) actorsystem.Spec {
 	cfg.Limits = cfg.Limits.withDefaults(cfg.Budget)
 	d.cfg = &cfg
 	return actorsystem.Spec{
-		Kind: "listener", Name: cfg.Name, Lane: actorsystem.Core, Children: actorsystem.StopFailed(),
+		Kind: "connection-listener", Name: cfg.Name, Lane: actorsystem.Core, Children: actorsystem.StopFailed(),
 		New: func() actor.Actor { return &listener{door: d, conns: map[string]*socket{}, perIP: map[string]int{}} },
 	}
 }

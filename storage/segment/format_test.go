@@ -34,7 +34,7 @@ func exactBatch(size, n int, ts int64) []byte {
 	for i := range times {
 		times[i] = ts
 	}
-	for first := 0; ; first++ {
+	for first := max(0, size-protocol.BatchHeaderSize-14*n-6); ; first++ {
 		b := makeRecords(protocol.CodecNone, func(i int) int {
 			if i == 0 {
 				return first

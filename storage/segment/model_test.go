@@ -287,11 +287,10 @@ func TestRandomHistoriesAgreeWithAListOfBatches(t *testing.T) {
 			},
 			"roll":   func(*rapid.T) { h.l.RollIfDue(h.now) },
 			"timers": func(*rapid.T) { h.r.clock.fire() },
-			"disk full": func(*rapid.T) {
-				free, _ := h.fs.Free("")
+			"disk full": func(t *rapid.T) {
 				h.full = !h.full
 				if h.full {
-					h.fs.SetCapacity(max(1, 1<<60-free))
+					h.fs.SetCapacity(usage(h.fs) + rapid.Int64Range(1, 300_000).Draw(t, "free"))
 				} else {
 					h.fs.SetCapacity(0)
 					h.r.clock.fire()

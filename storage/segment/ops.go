@@ -45,12 +45,14 @@ func (o *writeOp) run(w *Writer) error {
 	return nil
 }
 
-func (o *writeOp) settle(err error) {
-	o.err = err
-	if o.last && err == nil {
-		o.chunk.pool.written(o.chunk)
+func (o *writeOp) settle(err error) (first bool) {
+	if first = o.opBase.settle(err); first {
+		if o.last && err == nil {
+			o.chunk.pool.written(o.chunk)
+		}
+		o.chunk.release()
 	}
-	o.chunk.release()
+	return first
 }
 
 func (o *writeOp) Undelivered(reason error) { undelivered(o, reason) }

@@ -59,9 +59,8 @@ type op interface {
 	ownerMessage
 	// run does the I/O. It is run again from the start after a full disk.
 	run(w *Writer) error
-	// settle gives back what the op holds, whatever became of it, and notes the error.
-	settle(err error)
-	base() *opBase
+	// settle gives back what the op holds, whatever became of it, and notes the error. It is done once: false if it was.
+	settle(err error) bool
 	// urgent ops overtake those that wait for space.
 	urgent() bool
 }
@@ -74,18 +73,23 @@ type ownerMessage interface {
 
 // opBase is embedded in every op and notice.
 type opBase struct {
-	answered bool // it is on its way back to the owner
-	log      *Log
-	err      error
+	log     *Log
+	err     error
+	settled bool
 }
 
-func (o *opBase) completion()      {}
-func (o *opBase) Failed() error    { return o.err }
-func (o *opBase) forLog() *Log     { return o.log }
-func (o *opBase) settle(err error) { o.err = err }
-
+func (o *opBase) completion()   {}
+func (o *opBase) Failed() error { return o.err }
+func (o *opBase) forLog() *Log  { return o.log }
 func (o *opBase) urgent() bool  { return false }
-func (o *opBase) base() *opBase { return o }
+
+func (o *opBase) settle(err error) (first bool) {
+	first = !o.settled
+	if first {
+		o.settled, o.err = true, err
+	}
+	return first
+}
 
 // retry is the timer's message to a writer that waits for space.
 type retry struct{}
@@ -160,7 +164,6 @@ func (w *Writer) do(o op) bool {
 }
 
 func (w *Writer) answer(o op, err error) {
-	o.base().answered = true
 	o.settle(err)
 	w.s.Send(o.forLog().owner, o)
 }
@@ -177,16 +180,12 @@ func (w *Writer) abandon() {
 	}
 }
 
-// undelivered answers an op that killed the writer or came after its end.
+// undelivered answers an op that killed the writer or came after its end. If it is the answer that found no owner, nothing is left to do.
 func undelivered(o op, reason error) {
-	if o.base().answered {
-		return // it is the answer that nobody takes: its log's owner has stopped
-	}
-	o.base().answered = true
 	l := o.forLog()
-	err := fmt.Errorf("write to %s: %w", l.reader.dir, reason)
-	o.settle(err)
-	l.shared.Send(l.owner, o)
+	if o.settle(fmt.Errorf("write to %s: %w", l.reader.dir, reason)) {
+		l.shared.Send(l.owner, o)
+	}
 }
 
 func isFull(err error) bool { return err != nil && vfs.IsNoSpace(err) }
