@@ -42,6 +42,8 @@ var exceptions = map[string]Exception{
 	"actors/api/01_fetch_session.go":     {[]Rule{Lock}, "one bounded cache of fetch sessions that all connections share"},
 	"actors/broker/broker.go":            {[]Rule{Clock}, "the front door, called from outside of actors: the deadline of a shutdown"},
 	"actors/broker/datadir.go":           {[]Rule{Random}, "the identity of a new data directory is drawn before there is an actor"},
+	"actors/broker/parts.go":             {[]Rule{Random}, "builds the parts before there is an actor: their source of unguessable ids comes from here"},
+	"storage/wal/reader.go":              {[]Rule{Lock}, "one bounded cache of open files that readers on many goroutines share"},
 	"actors/broker/replication.go":       {[]Rule{Random}, "hands the controller its source of randomness from outside"},
 	"actors/connection/wire.go":          {[]Rule{World}, "the socket shell: reading, writing and sendfile on a client's socket"},
 	"actors/connection/socket.go":        {[]Rule{Lock}, "the socket shell: what reader, actor and writer of one connection share"},
