@@ -49,6 +49,7 @@ type supervisor struct {
 	byPID    map[string]Key
 	pending  int // replicas that do not serve yet, or are not yet removed
 	timer    actorsystem.Timer
+	ending   bool // this incarnation is being stopped, its children with it
 }
 
 type entry struct {
@@ -82,13 +83,16 @@ func (s *supervisor) Receive(ctx actor.Context) {
 			s.settled()
 		}
 	case *actor.Terminated:
-		s.ended(m.Who)
+		if !s.ending { // otherwise it ends with its supervisor
+			s.ended(m.Who)
+		}
 	case housekeeping:
 		for _, e := range s.replicas {
 			s.System.Send(e.replica.PID, housekeeping{})
 		}
 		s.schedule()
 	case *actor.Stopping, *actor.Restarting:
+		s.ending = true
 		if s.timer != nil {
 			s.timer.Stop()
 		}
@@ -200,6 +204,7 @@ func (s *supervisor) start(ctx actor.Context, t *controller.Topic, number int32)
 		r = &Replica{Topic: t.Name, TopicID: t.ID, Partition: number, Group: placed.Group}
 	}
 	r.config.Store(t.Config)
+	r.fault.Store(nil)
 	r.supervisor = s.self
 	name := fmt.Sprintf("%s-%d", t.Name, number)
 	cfg := Config{System: s.System, Raft: s.Raft(placed.Group), Segments: s.Segments, Dir: path.Join(s.Dir, name), Replica: r,

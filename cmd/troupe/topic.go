@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -95,7 +96,7 @@ func newTopicCreate() *cobra.Command {
 			var results []topicResult
 			var errs []error
 			for _, t := range created.Sorted() {
-				r := topicResult{Topic: t.Topic, ID: t.ID.String(), Partitions: t.NumPartitions, ReplicationFactor: t.ReplicationFactor}
+				r := topicResult{Topic: t.Topic, ID: topicID(t.ID), Partitions: t.NumPartitions, ReplicationFactor: t.ReplicationFactor}
 				if ifMissing && errors.Is(t.Err, kerr.TopicAlreadyExists) {
 					t.Err = nil
 				}
@@ -260,7 +261,7 @@ func newTopicList() *cobra.Command {
 			}
 			rows := make([]row, 0, len(topics))
 			for _, t := range topics.Sorted() {
-				rows = append(rows, row{t.Topic, t.ID.String(), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal})
+				rows = append(rows, row{t.Topic, topicID(t.ID), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal})
 			}
 			return out.write(cmd.OutOrStdout(), rows, func(w io.Writer) {
 				if len(rows) == 0 {
@@ -279,6 +280,9 @@ func newTopicList() *cobra.Command {
 	cmd.Flags().BoolVar(&internal, "internal", false, "show internal topics too")
 	return cmd
 }
+
+// topicID writes a topic's id as Kafka's own tools do.
+func topicID(id kadm.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 func joinInts(ints []int32) string {
 	s := make([]string, len(ints))

@@ -69,7 +69,7 @@ func newTopicDescribe() *cobra.Command {
 			}
 			views := []topicView{}
 			for _, t := range topics.Sorted() {
-				v := topicView{Topic: t.Topic, ID: t.ID.String(), Internal: t.IsInternal, Partitions: []partitionView{}, Configs: []configView{}}
+				v := topicView{Topic: t.Topic, ID: topicID(t.ID), Internal: t.IsInternal, Partitions: []partitionView{}, Configs: []configView{}}
 				for _, p := range t.Partitions.Sorted() {
 					pv := partitionView{Partition: p.Partition, Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, Replicas: p.Replicas, ISR: p.ISR,
 						StartOffset: -1, EndOffset: -1}
