@@ -42,14 +42,7 @@ var exceptions = map[string]Exception{
 	"storage/segment/readahead_linux.go": {[]Rule{World}, "a hint to the kernel on a descriptor that vfs gave; nothing depends on it"},
 	"actors/api/01_fetch_session.go":     {[]Rule{Lock}, "one bounded cache of fetch sessions that all connections share"},
 	"actors/broker/broker.go":            {[]Rule{Clock}, "the front door, called from outside of actors: the deadline of a shutdown"},
-<<<<<<< HEAD
 	"actors/broker/random.go":            {[]Rule{Random}, "the shell for randomness: everything else gets it from there"},
-=======
-	"actors/broker/datadir.go":           {[]Rule{Random}, "the identity of a new data directory is drawn before there is an actor"},
-	"actors/broker/parts.go":             {[]Rule{Random}, "builds the parts before there is an actor: their source of unguessable ids comes from here"},
-	"storage/wal/reader.go":              {[]Rule{Lock}, "one bounded cache of open files that readers on many goroutines share"},
-	"actors/broker/replication.go":       {[]Rule{Random}, "hands the controller its source of randomness from outside"},
->>>>>>> cli
 	"actors/connection/wire.go":          {[]Rule{World}, "the socket shell: reading, writing and sendfile on a client's socket"},
 	"actors/connection/socket.go":        {[]Rule{Lock}, "the socket shell: what reader, actor and writer of one connection share"},
 	"actors/connection/listener.go":      {[]Rule{World, Clock, Goroutine}, "the socket shell: accepts on a goroutine, and pauses when descriptors run out"},
