@@ -182,7 +182,9 @@ func (l *Log) Append(batch []byte, h *protocol.BatchHeader, baseOffset int64, le
 	protocol.PatchBatch(header[:], baseOffset, leaderEpoch)
 	w.put(header[:])
 	w.put(batch[protocol.BatchHeaderSize:])
-	invariant.Check(len(w.bufs) == 0 && l.pos == at+size, "append to %s: %d buffers left, position %d", l.reader.dir, len(w.bufs), l.pos)
+	if len(w.bufs) != 0 || l.pos != at+size {
+		invariant.Fail("append to %s: %d buffers left, position %d, want %d", l.reader.dir, len(w.bufs), l.pos, at+size)
+	}
 	l.unwritten += size
 	l.end = lastOffset + 1
 	return true
@@ -321,7 +323,9 @@ func (l *Log) addTail(c *chunk) {
 
 // Publish makes everything appended visible to readers: high watermark = log end offset = end, last stable offset = lso.
 func (l *Log) Publish(end, lso int64) {
-	invariant.Check(end == l.end, "publish %s up to %d, but the log ends at %d", l.reader.dir, end, l.end)
+	if end != l.end {
+		invariant.Fail("publish %s up to %d, but the log ends at %d", l.reader.dir, end, l.end)
+	}
 	l.publish(lso)
 }
 
