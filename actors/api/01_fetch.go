@@ -274,7 +274,7 @@ func (f *fetchCall) leave() {
 // respond reads and answers: here if all that is to be read stands in memory, else in the writer.
 func (f *fetchCall) respond() {
 	f.leave()
-	if f.read(tryRead) {
+	if f.read((*segment.Reader).TryRead) {
 		f.answer()
 		return
 	}

@@ -3,8 +3,10 @@ package broker
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -93,10 +95,14 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil {
 		return err
 	}
+	found, err := r.files.List(r.dataPath("topics"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	_, err = spawn(actorsystem.Spec{Kind: "partitions", Name: fmt.Sprint(r.cfg.NodeID), Children: partition.Supervision(),
 		New: partition.NewSupervisor(partition.SupervisorConfig{
 			System: r.system, Raft: shard, Controller: metadata, Directory: r.directory, Segments: shared,
-			Dir: r.dataPath("topics"), NodeID: r.cfg.NodeID, Housekeeping: r.cfg.RetentionCheckInterval, Log: r.cfg.Log, Observer: r.root,
+			Dir: r.dataPath("topics"), Found: found, NodeID: r.cfg.NodeID, Housekeeping: r.cfg.RetentionCheckInterval, Log: r.cfg.Log, Observer: r.root,
 			Options: partition.Options{CheckpointAfter: checkpointAfter, ProducerExpiry: r.cfg.ProducerIDExpiry,
 				IndexIntervalBytes: r.cfg.IndexIntervalBytes, FileDeleteDelay: r.cfg.SegmentDeleteDelay},
 		})})

@@ -110,6 +110,7 @@ func (p *partition) Receive(ctx actor.Context) {
 		p.checkpointTimer = nil
 		p.wantCheckpoint()
 	case *raftactor.CheckpointDurable:
+		p.checkpointDurable(m)
 	case *DeleteRecords:
 		p.deleteRecords(m)
 	case *DescribeProducers:

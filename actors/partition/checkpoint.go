@@ -14,17 +14,17 @@ import (
 type checkpointDue struct{}
 
 type checkpoints struct {
-	checkpointed    uint64 // index of the last one handed to the raft actor
+	checkpointed    uint64 // index of the last one that is durable
 	checkpointTimer actorsystem.Timer
 	taking          *taking
 	wantedAgain     bool
 }
 
-// taking is a checkpoint whose segment bytes are being written.
+// taking is a checkpoint under way: first its segment bytes are written, then it goes to the WAL. The next one begins only
+// when the WAL has it: segment.Log deletes what only an older checkpoint still needed.
 type taking struct {
 	index uint64
 	state snapshot // the log's part comes with segment.Checkpointed
-	token uint64
 }
 
 func (p *partition) noteApplied() {
@@ -41,28 +41,38 @@ func (p *partition) wantCheckpoint() {
 		p.wantedAgain = true
 		return
 	}
-	if p.applied == p.checkpointed {
+	if p.applied == p.checkpointed && !p.log.NeedsCheckpoint() {
 		return
 	}
+	if len(p.backlog.batches) > 0 { // in the middle of a batch: the raft actor must know before it takes the checkpoint
+		p.send(p.Raft, &raftactor.Applied{Group: p.Replica.Group, Index: p.applied})
+	}
 	// The producers are copied now: the checkpoint must be of exactly this index.
-	state := snapshot{epochs: p.epochs, producers: p.producers.clone()}
-	p.taking = &taking{index: p.applied, state: state, token: p.applied}
+	p.taking = &taking{index: p.applied, state: snapshot{epochs: p.epochs, producers: p.producers.clone()}}
 	p.log.Checkpoint(p.applied)
 }
 
+// checkpointWritten hands a checkpoint whose segments are durable to the WAL.
 func (p *partition) checkpointWritten(done *segment.Checkpointed) {
 	t := p.taking
-	if t == nil || t.token != done.Token {
+	if t == nil || t.index != done.Token {
+		return
+	}
+	t.state.log = done.State
+	p.send(p.Raft, &raftactor.Checkpoint{Group: p.Replica.Group, Index: t.index, Data: t.state.encode()})
+}
+
+func (p *partition) checkpointDurable(m *raftactor.CheckpointDurable) {
+	t := p.taking
+	if t == nil || m.Index < t.index {
 		return
 	}
 	p.taking = nil
-	t.state.log = done.State
 	p.checkpointed = t.index
-	p.send(p.Raft, &raftactor.Checkpoint{Group: p.Replica.Group, Index: t.index, Data: t.state.encode()})
 	if p.wantedAgain {
 		p.wantedAgain = false
 		p.wantCheckpoint()
-	} else if p.applied != p.checkpointed {
+	} else if p.applied != p.checkpointed || p.log.NeedsCheckpoint() {
 		p.noteApplied()
 	}
 }

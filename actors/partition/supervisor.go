@@ -24,7 +24,8 @@ type SupervisorConfig struct {
 	Controller *actor.PID
 	Directory  *Directory
 	Segments   *segment.Shared
-	Dir        string // the partitions' directories are made in it
+	Dir        string   // the partitions' directories are made in it
+	Found      []string // the names in Dir when the broker started; those that no partition is left for are removed
 	NodeID     int32
 	Options    Options
 	// Housekeeping is the interval of retention and rolling by age (log.retention.check.interval.ms).
@@ -136,12 +137,30 @@ func (s *supervisor) compare(ctx actor.Context, added map[Key]*Replica) {
 		s.startRange(ctx, t, 0, int32(len(t.Partitions)), added)
 		s.reconfigure(t)
 	})
+	s.removeStrays()
 	for key := range s.replicas {
 		if t := s.image.TopicByID(key.TopicID); t == nil || int(key.Partition) >= len(t.Partitions) {
 			s.remove(key)
 		}
 	}
 }
+
+// removeStrays clears away the directories of partitions that were deleted just before a crash. Only names found at the start are
+// looked at, and each removal queues before whatever a later partition of that name does there.
+func (s *supervisor) removeStrays() {
+	wanted := make(map[string]bool, len(s.replicas))
+	for _, e := range s.replicas {
+		wanted[dirName(e.replica.Topic, e.replica.Partition)] = true
+	}
+	for _, name := range s.Found {
+		if !wanted[name] {
+			segment.RemoveStray(s.Segments, path.Join(s.Dir, name))
+		}
+	}
+	s.Found = nil
+}
+
+func dirName(topic string, partition int32) string { return fmt.Sprintf("%s-%d", topic, partition) }
 
 func (s *supervisor) startRange(ctx actor.Context, t *controller.Topic, first, end int32, added map[Key]*Replica) {
 	for i := first; i < end; i++ {
@@ -206,7 +225,7 @@ func (s *supervisor) start(ctx actor.Context, t *controller.Topic, number int32)
 	r.config.Store(t.Config)
 	r.fault.Store(nil)
 	r.supervisor = s.self
-	name := fmt.Sprintf("%s-%d", t.Name, number)
+	name := dirName(t.Name, number)
 	cfg := Config{System: s.System, Raft: s.Raft(placed.Group), Segments: s.Segments, Dir: path.Join(s.Dir, name), Replica: r,
 		NodeID: raftactor.NodeID(s.NodeID), Voters: voters, Options: s.Options, Log: s.Log}
 	pid, err := s.System.Spawn(ctx, actorsystem.Spec{Kind: "partition", Name: name,

@@ -18,11 +18,16 @@ type cursor struct {
 	lim    int64 // end of the published part
 	lo, hi int   // v.tail[lo:hi] are the chunks of s
 
+	memoryOnly bool // no file may be opened
+
 	held   []*chunk // references taken
 	heldOf [4]*chunk
 	file   *handle
 	*scratch
 }
+
+// errInFile says that what is asked for is not in memory.
+var errInFile = errors.New("not in memory")
 
 // scratch is a cursor's buffers, kept between reads.
 type scratch struct {
@@ -110,6 +115,9 @@ func (c *cursor) memory(pos, end int64) []byte {
 func (c *cursor) openFile() error {
 	if c.file != nil {
 		return nil
+	}
+	if c.memoryOnly {
+		return errInFile
 	}
 	h, err := c.r.shared.Files.acquire(c.r.shared.FS, fileName(c.r.dir, c.s.base, logSuffix), readMode)
 	c.file = h
@@ -215,6 +223,9 @@ func (c *cursor) floorByOffset(offset int64) (int64, error) {
 
 // searchIndex is the last entry of the offset index for which le holds; the zero mark (the segment's start) if there is none.
 func (c *cursor) searchIndex(le func(mark) bool) (mark, error) {
+	if c.memoryOnly {
+		return mark{}, errInFile
+	}
 	if usable, err := c.r.checkIndexes(c.s); err != nil || !usable {
 		return mark{}, err
 	}

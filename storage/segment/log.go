@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"hash/fnv"
 	"math"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -80,12 +79,10 @@ func Open(shared *Shared, dir string, owner *actor.PID, opt Options, from State)
 	if former := shared.Pool.former(dir); former != nil {
 		former.releaseMemory()
 	}
-	h := fnv.New32a()
-	h.Write([]byte(dir))
 	l := &Log{shared: shared, owner: owner, opt: opt, start: from.LogStartOffset, end: from.LogEndOffset, pos: from.ActiveSize,
 		sent: from.ActiveSize, createdMs: from.FirstAppendMs, closedSegments: from.ClosedSegments, closedBytes: from.ClosedBytes, durable: from,
 		recordedBase: from.ActiveBase}
-	l.writer = shared.Writers[int(h.Sum32()%uint32(len(shared.Writers)))]
+	l.writer = shared.writerOf(dir)
 	l.x = indexer{base: from.ActiveBase, interval: opt.IndexInterval, since: from.BytesSinceIndex, indexed: from.IndexedTimestamp,
 		largest: stamp{from.LargestTimestamp, from.OffsetOfLargestTimestamp}, n: from.IndexEntries, tn: from.TimeIndexEntries,
 		firstStamp: from.FirstTimestamp}

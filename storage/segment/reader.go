@@ -103,6 +103,29 @@ func (r *Reader) Read(offset, upTo, maxBytes int64, minOneBatch bool) (*Slice, e
 	}
 }
 
+// TryRead is Read for callers that must not block: it reads memory only. ok is false if it would have to look at a file, or at a
+// view that was just replaced; the caller then reads where it may block.
+func (r *Reader) TryRead(offset, upTo, maxBytes int64, minOneBatch bool) (s *Slice, ok bool, err error) {
+	v := r.view.Load()
+	if v.closed || offset < v.start || offset > v.end {
+		return nil, false, nil
+	}
+	if upTo = min(upTo, v.end); offset >= upTo {
+		return &Slice{}, true, nil
+	}
+	if offset < v.seg.base {
+		return nil, false, nil
+	}
+	s, err = r.readSegment(v, v.seg, v.pos, offset, upTo, maxBytes, minOneBatch, true)
+	if err != nil {
+		return nil, false, nil // whatever it is, Read will find it again
+	}
+	if s == nil {
+		s = &Slice{}
+	}
+	return s, true, nil
+}
+
 // again says whether a read that failed with err should be tried on the view that replaced v, and otherwise what to answer.
 func (r *Reader) again(v *view, offset int64, err error) (bool, error) {
 	now := r.view.Load()
@@ -135,7 +158,7 @@ func (r *Reader) readView(v *view, offset, upTo, maxBytes int64, minOneBatch boo
 		if err != nil {
 			return nil, err
 		}
-		out, err := r.readSegment(v, s, lim, offset, upTo, maxBytes, minOneBatch)
+		out, err := r.readSegment(v, s, lim, offset, upTo, maxBytes, minOneBatch, false)
 		if out != nil || err != nil {
 			return out, err
 		}
@@ -177,9 +200,11 @@ func (r *Reader) segmentFor(v *view, offset int64) (s *seg, lim int64, err error
 	return s, s.size.Load(), nil
 }
 
-// readSegment is Read within one segment; nil, nil if it holds nothing at or above offset.
-func (r *Reader) readSegment(v *view, s *seg, lim, offset, upTo, maxBytes int64, minOneBatch bool) (*Slice, error) {
+// readSegment is Read within one segment; nil, nil if it holds nothing at or above offset. With memoryOnly it answers errInFile
+// where it would open a file.
+func (r *Reader) readSegment(v *view, s *seg, lim, offset, upTo, maxBytes int64, minOneBatch, memoryOnly bool) (*Slice, error) {
 	c := newCursor(r, v, s, lim)
+	c.memoryOnly = memoryOnly
 	defer c.done()
 	from, first, err := c.find(offset)
 	if err != nil {

@@ -116,6 +116,8 @@ func (w *Writer) Handle(self *actor.PID, message any) {
 		}
 	case retry:
 		w.retry()
+	case removeStray:
+		w.removeStray(m.dir)
 	case removeFiles:
 		for _, name := range m.names {
 			w.s.FS.Remove(name) // a leftover is removed when the log is next opened
