@@ -31,7 +31,7 @@ import (
 
 // gcPercent trades memory for CPU: the live heap of a broker is small and its garbage is many short-lived messages. The
 // memory limit makes the collector work harder long before the limit is met. GOGC overrides it.
-const gcPercent = 200
+const gcPercent = 100
 
 func newServe() *cobra.Command {
 	c := &cobra.Command{Use: "serve", Short: "Run a broker", Args: args(cobra.NoArgs),
