@@ -108,8 +108,8 @@ func (s *scanner) open(name string, size int64) error {
 	if err != nil {
 		return fmt.Errorf("open log file: %w", err)
 	}
-	if s.buf == nil {
-		s.buf = vfs.AlignedBuffer(scanWindow)
+	if window := min(scanWindow, vfs.AlignUp(size)); int64(len(s.buf)) < window {
+		s.buf = vfs.AlignedBuffer(int(window))
 	}
 	s.f, s.size, s.start, s.end = f, size, 0, 0
 	return nil
