@@ -66,7 +66,7 @@ func (p *printer) file(s *scanner, st fileStart) error {
 	scan := fileScan{end: blockSize, nextWrite: st.firstWrite}
 	for p.err == nil && scan.end < s.size {
 		at := scan.end
-		scan.records = scan.records[:0]
+		scan.records, scan.extras = scan.records[:0], scan.extras[:0]
 		more, err := s.group(st.id, &scan)
 		if err != nil {
 			s.close()
@@ -77,7 +77,7 @@ func (p *printer) file(s *scanner, st fileStart) error {
 		}
 		p.line("  offset=%d write=%d bytes=%d records=%d", at, scan.nextWrite-1, scan.end-at, len(scan.records))
 		for i := range scan.records {
-			p.record(&scan.records[i])
+			p.record(&scan.records[i], scan.extras)
 		}
 	}
 	s.close()
@@ -94,13 +94,14 @@ func (p *printer) file(s *scanner, st fileStart) error {
 	return nil
 }
 
-func (p *printer) record(r *scanned) {
+func (p *printer) record(r *scanned, extras []extra) {
 	switch r.typ {
 	case recordHardState:
-		p.line("    offset=%d group=%d %s term=%d vote=%d commit=%d", r.off, r.group, r.typ, r.term, r.vote, r.index)
+		p.line("    offset=%d group=%d %s term=%d vote=%d commit=%d", r.off, r.group, r.typ, r.term, extras[r.extra].vote, r.index)
 	case recordCheckpoint:
+		c := &extras[r.extra].checkpoint
 		p.line("    offset=%d group=%d %s index=%d term=%d reset=%v data=%d voters=%v learners=%v", r.off, r.group, r.typ, r.index, r.term,
-			r.flags&flagReset != 0, len(r.checkpoint.Data), r.checkpoint.ConfState.Voters, r.checkpoint.ConfState.Learners)
+			r.flags&flagReset != 0, len(c.Data), c.ConfState.Voters, c.ConfState.Learners)
 	case recordRemove:
 		p.line("    offset=%d group=%d %s", r.off, r.group, r.typ)
 	default:

@@ -46,7 +46,7 @@ func FuzzDecodeRecord(f *testing.F) {
 			t.Fatalf("decoded %+v from\n%x, which encodes as\n%x", h, b[:len(again)], again)
 		}
 		r := scanned{recordHeader: h}
-		_ = r.decode(payload)
+		_ = r.decode(payload, &fileScan{})
 	})
 }
 
