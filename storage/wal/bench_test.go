@@ -89,3 +89,22 @@ func benchmarkGroupCommit(b *testing.B, fs vfs.FS, dir string, appenders int) {
 	<-done
 	b.StopTimer()
 }
+
+// BenchmarkFloor is what the disk does at best: one 4 KiB O_DIRECT|O_DSYNC overwrite after another in a zero-filled file.
+func BenchmarkFloor(b *testing.B) {
+	f, err := vfs.OS().Open(b.TempDir()+"/floor", vfs.OpenOptions{Create: true, Direct: true, DSync: true})
+	if err != nil {
+		b.Skip(err)
+	}
+	defer f.Close()
+	zero, block := vfs.AlignedBuffer(16<<20), vfs.AlignedBuffer(vfs.BlockSize)
+	if _, err := f.WriteAt(zero, 0); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		if _, err := f.WriteAt(block, int64(i%4096)*vfs.BlockSize); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -88,7 +88,9 @@ func (g *groupInfo) append(f *logFile, i, term uint64, r ref) {
 	if i <= g.last {
 		g.truncate(i)
 	}
-	invariant.Check(i == g.last+1 && i > g.index, "wal: group %d appends entry %d after %d (checkpoint %d)", g.id, i, g.last, g.index)
+	if i != g.last+1 || i <= g.index {
+		invariant.Fail("wal: group %d appends entry %d after %d (checkpoint %d)", g.id, i, g.last, g.index)
+	}
 	if n := len(g.terms); n == 0 || g.terms[n-1].term != term {
 		g.terms = append(g.terms, termRun{first: i, term: term})
 	}

@@ -110,9 +110,9 @@ func (w *writer) clean(urgent bool) {
 	slices.SortFunc(pinning, func(a, b *groupInfo) int { return cmp.Compare(a.id, b.id) })
 	var heavy []GroupID
 	w.moves = w.moves[:0]
-	budget := w.cfg.FileBytes / 4
+	budget, room := w.cfg.FileBytes/4, w.cfg.FileBytes
 	if cur := w.cur(); len(w.spares) == 0 {
-		budget = min(budget, (cur.size-cur.end)/2) // what does not fit has to be checkpointed
+		room = (cur.size - cur.end) / 2
 	}
 	for _, g := range pinning {
 		if g.hardFile == oldest {
@@ -127,13 +127,16 @@ func (w *writer) clean(urgent bool) {
 		if g.checkpointFile == oldest {
 			size += recordHeaderSize + int64(g.checkpoint.size)
 		}
-		if !light || size > budget {
+		if light && size > room && !urgent {
+			continue // at the next roll
+		}
+		if !light || size > min(budget, room) {
 			if g.checkpointFile == oldest || g.hasEntriesIn(oldest) {
 				heavy = append(heavy, g.id)
 			}
 			continue
 		}
-		budget -= size
+		budget, room = budget-size, room-size
 		if g.checkpointFile == oldest {
 			w.moves = append(w.moves, moveItem{group: g.id, was: g.checkpoint})
 		}

@@ -145,7 +145,7 @@ func (rec *recovered) scanFiles(cfg *Config, end uint64) error {
 				rec.nextWrite = out.nextWrite
 			}
 			for r := range out.records {
-				rec.apply(wave[i].id.seq, &out.records[r])
+				rec.apply(wave[i].id.seq, &out.records[r], out.extras)
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func reason(torn error) string {
 }
 
 // apply plays one record.
-func (rec *recovered) apply(file uint64, r *scanned) {
+func (rec *recovered) apply(file uint64, r *scanned, extras []extra) {
 	if r.typ == recordRemove {
 		delete(rec.groups, r.group)
 		return
@@ -174,10 +174,10 @@ func (rec *recovered) apply(file uint64, r *scanned) {
 	loc := Location{File: file, Offset: r.off, Size: r.length}
 	switch r.typ {
 	case recordHardState:
-		s.HardState = raftpb.HardState{Term: r.term, Vote: r.vote, Commit: r.index}
+		s.HardState = raftpb.HardState{Term: r.term, Vote: extras[r.extra].vote, Commit: r.index}
 		g.hardFile, g.hasHard = file, true
 	case recordCheckpoint:
-		s.Checkpoint = *r.checkpoint
+		s.Checkpoint = extras[r.extra].checkpoint
 		g.checkpointAt, g.hasCheckpoint = loc, true
 		if r.flags&flagReset != 0 {
 			s.Entries = s.Entries[:0]

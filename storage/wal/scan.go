@@ -25,17 +25,23 @@ type fileStart struct {
 	firstWrite uint64
 }
 
-// scanned is a record found in a file.
+// scanned is a record found in a file. It holds no pointers: there may be millions, and the garbage collector need not look.
 type scanned struct {
 	recordHeader
-	off        uint32 // of the record in its file
+	off   uint32 // of the record in its file
+	extra uint32 // of hard states and checkpoints: position in fileScan.extras
+}
+
+// extra is what only some records have.
+type extra struct {
 	vote       uint64 // of a hard state
-	checkpoint *Checkpoint
+	checkpoint Checkpoint
 }
 
 // fileScan is what one file holds.
 type fileScan struct {
 	records   []scanned
+	extras    []extra
 	end       int64  // offset behind the last good group
 	nextWrite uint64 // number that the group after it would have
 	torn      error  // why the bytes at end are not the next group; nil if they are no group at all
@@ -108,8 +114,8 @@ func (s *scanner) open(name string, size int64) error {
 	if err != nil {
 		return fmt.Errorf("open log file: %w", err)
 	}
-	if s.buf == nil {
-		s.buf = vfs.AlignedBuffer(scanWindow)
+	if window := min(scanWindow, vfs.AlignUp(size)); int64(len(s.buf)) < window {
+		s.buf = vfs.AlignedBuffer(int(window))
 	}
 	s.f, s.size, s.start, s.end = f, size, 0, 0
 	return nil
@@ -146,7 +152,9 @@ func (s *scanner) at(off, n int64) ([]byte, error) {
 
 // scan reads the groups of a begun file from number firstWrite on. Good groups go into out.records.
 func (s *scanner) scan(st fileStart, out *fileScan) {
-	out.records, out.end, out.nextWrite, out.torn = out.records[:0], blockSize, st.firstWrite, nil
+	clear(out.extras)
+	out.records, out.extras = out.records[:0], out.extras[:0]
+	out.end, out.nextWrite, out.torn = blockSize, st.firstWrite, nil
 	if out.err = s.open(st.name, st.id.size); out.err != nil {
 		return
 	}
@@ -191,7 +199,7 @@ func (s *scanner) group(id identity, out *fileScan) (more bool, err error) {
 		rec, payload, err := decodeRecord(b[at:end], seed, uint32(h.write), s.verifySelfChecked)
 		r := scanned{recordHeader: rec, off: uint32(out.end + at)}
 		if err == nil {
-			err = r.decode(payload)
+			err = r.decode(payload, out)
 		}
 		if err != nil {
 			out.records = out.records[:good]
@@ -212,7 +220,7 @@ func (s *scanner) group(id identity, out *fileScan) (more bool, err error) {
 }
 
 // decode takes what recovery keeps of a payload.
-func (r *scanned) decode(payload []byte) error {
+func (r *scanned) decode(payload []byte, out *fileScan) error {
 	switch r.typ {
 	case recordEntry, recordMoved:
 		if r.index == 0 {
@@ -222,13 +230,15 @@ func (r *scanned) decode(payload []byte) error {
 		if len(payload) != 8 {
 			return fmt.Errorf("hard state of group %d has %d bytes, want 8", r.group, len(payload))
 		}
-		r.vote = le.Uint64(payload)
+		r.extra = uint32(len(out.extras))
+		out.extras = append(out.extras, extra{vote: le.Uint64(payload)})
 	case recordCheckpoint:
 		c, err := decodeCheckpoint(r.recordHeader, payload)
 		if err != nil {
 			return err
 		}
-		r.checkpoint = &c
+		r.extra = uint32(len(out.extras))
+		out.extras = append(out.extras, extra{checkpoint: c})
 	case recordRemove:
 	default:
 		return fmt.Errorf("unknown record type %d", r.typ)

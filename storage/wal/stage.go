@@ -231,8 +231,9 @@ func (w *writer) stageEntries(g *groupInfo, ga *GroupAppend, privileged bool) bo
 			w.fail(fmt.Errorf("entry %d of group %d has %d bytes, a log file takes at most %d", e.Index, g.id, len(e.Data), w.cfg.maxPayload()))
 			return false
 		}
-		invariant.Check(e.Index > g.index && e.Index <= g.last+1,
-			"wal: group %d appends entry %d, but its log ends at %d and its checkpoint is %d", g.id, e.Index, g.last, g.index)
+		if e.Index <= g.index || e.Index > g.last+1 {
+			invariant.Fail("wal: group %d appends entry %d, but its log ends at %d and its checkpoint is %d", g.id, e.Index, g.last, g.index)
+		}
 		h := recordHeader{typ: recordEntry, entryType: uint8(e.Type), group: g.id, index: e.Index, term: e.Term}
 		if w.cfg.SelfChecked != nil && len(e.Data) > selfCheckedPrefix && w.cfg.SelfChecked(e.Data) {
 			h.flags = flagSelfChecked

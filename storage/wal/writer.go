@@ -98,7 +98,7 @@ func (w *writer) Receive(ctx actor.Context) {
 		w.onCollected(m)
 	case retry:
 		w.timer = nil
-		w.urgentDue = w.urgentDue || w.blocked
+		w.urgentDue = w.urgentDue || (w.blocked && w.job == nil)
 		w.wantSpare()
 	case *actor.Started:
 		w.start(ctx)
@@ -241,7 +241,8 @@ func (w *writer) needFile() {
 	if w.blocked {
 		return
 	}
-	w.blocked, w.urgentDue = true, true
+	w.blocked = true
+	w.urgentDue = w.urgentDue || w.full
 	w.cfg.Metrics.BlockedTotal.Inc()
 	w.cfg.System.Send(w.preparer, hurry{})
 }
