@@ -49,6 +49,7 @@ type supervisor struct {
 	byPID    map[string]Key
 	pending  int // replicas that do not serve yet, or are not yet removed
 	timer    actorsystem.Timer
+	ending   bool // stopping or restarting: its children end because of that
 }
 
 type entry struct {
@@ -89,6 +90,7 @@ func (s *supervisor) Receive(ctx actor.Context) {
 		}
 		s.schedule()
 	case *actor.Stopping, *actor.Restarting:
+		s.ending = true
 		if s.timer != nil {
 			s.timer.Stop()
 		}
@@ -220,7 +222,7 @@ func (s *supervisor) start(ctx actor.Context, t *controller.Topic, number int32)
 // ended handles a partition actor that is gone: removed as asked, or given up after too many failures.
 func (s *supervisor) ended(pid *actor.PID) {
 	key, known := s.byPID[pid.Id]
-	if !known {
+	if !known || s.ending {
 		return
 	}
 	delete(s.byPID, pid.Id)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"syscall"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -327,6 +328,14 @@ func (w *writer) noSpace(err error) {
 	w.retryLater()
 }
 
+// passing says that what kept a file from being made may be over at the next try: the disk or a table of the system is full, or the
+// preparer panicked and is back. Anything else (an I/O error) is final.
+func passing(err error) bool {
+	var panicked actorsystem.PanicError
+	return vfs.IsNoSpace(err) || errors.As(err, &panicked) ||
+		errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
 // onPrepared takes a spare over.
 func (w *writer) onPrepared(p *prepared) {
 	if p.job != w.job {
@@ -338,8 +347,8 @@ func (w *writer) onPrepared(p *prepared) {
 	}
 	job := p.job
 	if p.err != nil {
-		if w.blocked && !vfs.IsNoSpace(p.err) {
-			w.fail(p.err) // waiting would not end
+		if job.seq != 0 && !passing(p.err) {
+			w.fail(p.err)
 			return
 		}
 		if job.recycle != nil || len(job.delete) > 0 {
