@@ -328,12 +328,10 @@ func (w *writer) noSpace(err error) {
 	w.retryLater()
 }
 
-// passing says that what kept a file from being made may be over at the next try: the disk or a table of the system is full, or the
-// preparer panicked and is back. Anything else (an I/O error) is final.
+// passing says that what kept a file from being made may be over after a while: the disk or a table of the system is full. Anything
+// else (an I/O error) is final.
 func passing(err error) bool {
-	var panicked actorsystem.PanicError
-	return vfs.IsNoSpace(err) || errors.As(err, &panicked) ||
-		errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+	return vfs.IsNoSpace(err) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // onPrepared takes a spare over.
@@ -347,16 +345,20 @@ func (w *writer) onPrepared(p *prepared) {
 	}
 	job := p.job
 	if p.err != nil {
-		if job.seq != 0 && !passing(p.err) {
+		var panicked actorsystem.PanicError
+		again := errors.As(p.err, &panicked) // the preparer is back: tried again when this batch is drained
+		if job.seq != 0 && !again && !passing(p.err) {
 			w.fail(p.err)
 			return
 		}
 		if job.recycle != nil || len(job.delete) > 0 {
 			w.limbo = append(w.limbo, job)
 		}
-		if job.seq != 0 {
+		switch {
+		case again:
+		case job.seq != 0:
 			w.noSpace(p.err)
-		} else {
+		default:
 			w.cfg.Log.Warn().Err(p.err).Msg("cannot delete a write-ahead log file; it is tried again")
 			w.retryLater()
 		}
