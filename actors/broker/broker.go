@@ -38,10 +38,20 @@ const startTimeout = 10 * time.Second
 // Start takes the data directory, binds the listener and sets everything going; Ready tells when clients can produce.
 // An error leaves nothing behind.
 func Start(ctx context.Context, cfg Config) (*Broker, error) {
+	return start(ctx, cfg, world{files: vfs.OS()})
+}
+
+// world is what a broker stands in; tests bring a disk that fails and a clock that they move.
+type world struct {
+	files vfs.FS
+	clock actorsystem.Clock // nil: the wall clock
+}
+
+func start(ctx context.Context, cfg Config, in world) (*Broker, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	files := vfs.OS()
+	files := in.files
 	dir, err := openDataDir(files, cfg.DataDir, cfg.NodeID)
 	if err != nil {
 		return nil, err
@@ -58,7 +68,7 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		dir.close()
 		return nil, err
 	}
-	b.system = actorsystem.New(actorsystem.Config{Fault: cfg.Fault, Log: cfg.Log})
+	b.system = actorsystem.New(actorsystem.Config{Clock: in.clock, Fault: cfg.Fault, Log: cfg.Log})
 	b.parts = newParts(cfg, b.system, files, diskstate.New(b.fail), dir.identity, self, b.listener)
 	if b.root, err = b.system.SpawnRoot(actorsystem.Spec{Kind: "broker", Name: fmt.Sprint(cfg.NodeID), Children: newReplicationStrategy(),
 		New: func() actor.Actor { return &root{broker: b, parts: b.parts} }}); err != nil {

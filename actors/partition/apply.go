@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"errors"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-io/troupe/invariant"
@@ -164,8 +166,8 @@ func (p *partition) segmentCompleted(ctx actor.Context, c segment.Completion) {
 		return
 	}
 	done := p.log.Complete(c)
-	if err := c.Failed(); err != nil {
-		p.giveUp(ctx, err)
+	if err := p.log.Err(); err != nil {
+		p.logFailed(ctx, err)
 		return
 	}
 	if done != nil {
@@ -173,6 +175,20 @@ func (p *partition) segmentCompleted(ctx actor.Context, c segment.Completion) {
 	}
 	if len(p.backlog.batches) > 0 {
 		p.apply()
+	}
+}
+
+// logFailed handles a log that cannot go on.
+func (p *partition) logFailed(ctx actor.Context, err error) {
+	switch {
+	case errors.Is(err, segment.ErrInterrupted):
+		p.Log.Warn().Err(err).Str("topic", p.Replica.Topic).Int32("partition", p.Replica.Partition).Msg("the partition opens its log again at the last checkpoint")
+		p.reopen()
+	case errors.Is(err, segment.ErrStopped): // the broker is stopping, and so is this actor
+		p.release(true)
+		p.leading = false
+	default:
+		p.giveUp(ctx, err)
 	}
 }
 

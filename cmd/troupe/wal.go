@@ -1,5 +1,3 @@
-//go:build storagewal
-
 package main
 
 import (

@@ -77,6 +77,13 @@ var ErrOffsetOutOfRange = errors.New("offset out of range")
 // ErrClosed answers a Read through a Reader whose log was closed or replaced by a restart of its owner: ask for the new Reader.
 var ErrClosed = errors.New("log closed")
 
+// ErrInterrupted is wrapped by the failure of what a writer actor was asked before it panicked. The files are as a crash would have
+// left them, the writer is back: opened again at its last checkpoint, the log goes on.
+var ErrInterrupted = errors.New("the segment writer restarted")
+
+// ErrStopped is wrapped by the failure of what a writer actor was asked after its end, or not long before: the broker is stopping.
+var ErrStopped = errors.New("the segment writer has stopped")
+
 // ErrCorrupt is wrapped by every error that says the files do not hold what they should.
 var ErrCorrupt = errors.New("segment files corrupt")
 

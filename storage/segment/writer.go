@@ -47,8 +47,10 @@ func (w *Writer) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		w.self = ctx.Self()
-	case *actor.Restarting, *actor.Stopping:
-		w.abandon()
+	case *actor.Restarting:
+		w.abandon(ErrInterrupted)
+	case *actor.Stopping:
+		w.abandon(ErrStopped)
 	default:
 		w.Handle(w.self, m)
 	}
@@ -171,9 +173,9 @@ func (w *Writer) answer(o op, err error) {
 }
 
 // abandon answers what waits for space: this incarnation will not write it.
-func (w *Writer) abandon() {
+func (w *Writer) abandon(why error) {
 	for _, o := range w.stuck {
-		w.answer(o, errors.New("the segment writer stopped while it waited for disk space"))
+		w.answer(o, fmt.Errorf("wait for disk space: %w", why))
 	}
 	w.stuck = nil
 	if w.full {
@@ -184,8 +186,12 @@ func (w *Writer) abandon() {
 
 // undelivered answers an op that killed the writer or came after its end. If it is the answer that found no owner, nothing is left to do.
 func undelivered(o op, reason error) {
-	l := o.forLog()
-	if o.settle(fmt.Errorf("write to %s: %w", l.reader.dir, reason)) {
+	l, kind := o.forLog(), ErrStopped
+	var panicked actorsystem.PanicError
+	if errors.As(reason, &panicked) {
+		kind = ErrInterrupted
+	}
+	if o.settle(fmt.Errorf("write to %s: %w: %w", l.reader.dir, kind, reason)) {
 		l.shared.Send(l.owner, o)
 	}
 }

@@ -159,9 +159,13 @@ func (p *preparer) Receive(ctx actor.Context) {
 		}
 	case *collect:
 		m.send(m.read(p.cfg))
-	case *actor.Stopping, *actor.Restarting:
+	case *actor.Stopping:
 		if p.job != nil {
 			p.finish(actorsystem.StoppedError{Kind: "wal-preparer", Name: p.name})
+		}
+	case *actor.Restarting:
+		if p.job != nil { // the panic was on one of its steps
+			p.finish(actorsystem.PanicError{Kind: "wal-preparer", Name: p.name, Reason: "failed on the way"})
 		}
 	}
 }

@@ -2,10 +2,12 @@ package wal
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 
+	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/storage/vfs"
 )
 
@@ -178,7 +180,8 @@ func (w *writer) onCollected(c *collected) {
 	if w.err != nil {
 		return
 	}
-	if c.err != nil && w.blocked {
+	var panicked actorsystem.PanicError
+	if c.err != nil && w.blocked && !errors.As(c.err, &panicked) {
 		w.fail(c.err) // waiting would not end
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"syscall"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -328,6 +329,12 @@ func (w *writer) noSpace(err error) {
 	w.retryLater()
 }
 
+// passing says that what kept a file from being made may be over after a while: the disk or a table of the system is full. Anything
+// else (an I/O error) is final.
+func passing(err error) bool {
+	return vfs.IsNoSpace(err) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
 // onPrepared takes a spare over.
 func (w *writer) onPrepared(p *prepared) {
 	if p.job != w.job {
@@ -339,16 +346,20 @@ func (w *writer) onPrepared(p *prepared) {
 	}
 	job := p.job
 	if p.err != nil {
-		if w.blocked && !vfs.IsNoSpace(p.err) {
-			w.fail(p.err) // waiting would not end
+		var panicked actorsystem.PanicError
+		again := errors.As(p.err, &panicked) // the preparer is back: tried again when this batch is drained
+		if job.seq != 0 && !again && !passing(p.err) {
+			w.fail(p.err)
 			return
 		}
 		if job.recycle != nil || len(job.delete) > 0 {
 			w.limbo = append(w.limbo, job)
 		}
-		if job.seq != 0 {
+		switch {
+		case again:
+		case job.seq != 0:
 			w.noSpace(p.err)
-		} else {
+		default:
 			w.cfg.Log.Warn().Err(p.err).Msg("cannot delete a write-ahead log file; it is tried again")
 			w.retryLater()
 		}
