@@ -62,6 +62,9 @@ func (b *Builder) SizeWith(key, value []byte) int {
 	return b.Size() + len(key) + len(value) + recordOverheadMax
 }
 
+// Cap is the memory that the builder holds, bytes.
+func (b *Builder) Cap() int { return cap(b.buf) }
+
 // Reset empties the builder and keeps its memory.
 func (b *Builder) Reset() {
 	if b.buf != nil {
