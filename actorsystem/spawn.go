@@ -10,7 +10,8 @@ import (
 // Spec describes an actor to spawn.
 type Spec struct {
 	Kind string // what it is: "partition", "raft", "wal", "connection", …
-	Name string // which one; unique within its kind
+	Name string // which one, as shown from outside
+	ID   string // unique among the parent's children of this kind; "" is Name
 	Lane Lane
 	// New makes a fresh state for each incarnation: at the start and after each panic. It runs on the actor's lane.
 	New func() actor.Actor
@@ -37,7 +38,7 @@ func StopFailed() actor.SupervisorStrategy {
 
 // SpawnRoot starts an actor without a parent. Its failures follow protoactor's default strategy.
 func (s *System) SpawnRoot(spec Spec) (*actor.PID, error) {
-	pid, err := s.actors.Root.SpawnNamed(s.props(spec, ""), spec.Kind+"/"+spec.Name)
+	pid, err := s.actors.Root.SpawnNamed(s.props(spec, ""), spec.id())
 	return pid, spawnError(spec, err)
 }
 
@@ -49,8 +50,15 @@ func (s *System) Spawn(parent actor.Context, spec Spec) (*actor.PID, error) {
 		name = c.kind + "/" + c.name
 	}
 	s.mu.Unlock()
-	pid, err := parent.SpawnNamed(s.props(spec, name), spec.Kind+"/"+spec.Name)
+	pid, err := parent.SpawnNamed(s.props(spec, name), spec.id())
 	return pid, spawnError(spec, err)
+}
+
+func (spec Spec) id() string {
+	if spec.ID != "" {
+		return spec.Kind + "/" + spec.ID
+	}
+	return spec.Kind + "/" + spec.Name
 }
 
 func spawnError(spec Spec, err error) error {

@@ -93,7 +93,9 @@ func frameClassSize(i int) int { return (4 + i&3) << (i>>2 + frameClassMinBits -
 
 // Get returns a frame with len(Bytes) == n and one reference. Its content is undefined.
 func (p *FramePool) Get(n int) *Frame {
-	invariant.Check(n >= 0, "frame of %d bytes asked for", n)
+	if n < 0 {
+		invariant.Fail("frame of %d bytes asked for", n)
+	}
 	f := &Frame{pool: p, class: -1}
 	f.refs.Store(1)
 	if n > p.classMax {
@@ -114,7 +116,11 @@ func (p *FramePool) Get(n int) *Frame {
 
 // Retain adds n references, n >= 1. The caller must hold one.
 func (f *Frame) Retain(n int32) {
-	if n < 1 || f.refs.Add(n) <= n {
+	if n < 1 {
+		invariant.Fail("retain of %d references", n)
+	}
+	if f.refs.Add(n) <= n {
+		f.refs.Add(-n) // stays dead, for the next misuse too
 		invariant.Fail("retain of %d on a frame that has no reference left", n)
 	}
 }
@@ -131,6 +137,7 @@ func (f *Frame) Release() {
 			f.pool.keep(int(f.class), buf)
 		}
 	default:
+		f.refs.Add(1)
 		invariant.Fail("frame released once too often")
 	}
 }

@@ -9,10 +9,13 @@ type Entry struct {
 	Waiter      any    // of the Proposal, on the node that proposed it; else nil
 }
 
-// Committed is an owned batch of committed entries: First..Last in the group's log, of which Take yields the normal ones.
+// Committed is an owned batch of committed entries: First..Last in the group's log, of which Take yields
+// the normal ones. Configuration changes, and the empty entry that begins each leader's term, are not among them: Take may yield
+// nothing, and the owner still answers Applied{Index: Last}.
 type Committed struct {
 	Group       wal.GroupID
 	First, Last uint64
+	Term        uint64 // of the entry at Last
 	entries     []Entry
 	taken       bool
 }

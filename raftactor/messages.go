@@ -4,6 +4,7 @@ package raftactor
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/troupe-io/troupe/protocol"
 	"github.com/troupe-io/troupe/storage/wal"
@@ -11,6 +12,9 @@ import (
 
 // NodeID is a broker's id as raft sees it: the broker's node.id (must be >= 1).
 type NodeID = uint64
+
+// All messages are sent as pointers, to the raft actor and from it. The sender must not touch a message, or a slice in it, after
+// the send.
 
 // Messages to the raft actor.
 
@@ -24,6 +28,7 @@ type OpenGroup struct {
 }
 
 // Resume says that Owner's state is that of Applied, which must be the index in Opened; delivery of Committed goes on from Applied+1.
+// A Resume that answers no Opened, or a former one, is ignored. Proposals are taken only after it.
 type Resume struct {
 	Group   wal.GroupID
 	Applied uint64
@@ -43,6 +48,20 @@ type Proposal struct {
 	Frame protocol.Releaser
 	// Waiter comes back with the committed entry on the node that proposed it, or in Dropped.
 	Waiter any
+}
+
+// ProposeConfChange proposes a change of the group's configuration. It takes effect when its entry is applied: the owner
+// gets ConfChanged, or Dropped with ErrConfChange, ErrNotLeader or ErrOverwritten.
+type ProposeConfChange struct {
+	Group  wal.GroupID
+	Change raftpb.ConfChangeV2
+	Waiter any
+}
+
+// TransferLeadership asks that To lead the group; nothing happens if this node does not lead it or To does not catch up.
+type TransferLeadership struct {
+	Group wal.GroupID
+	To    NodeID
 }
 
 // Applied says that the owner has applied everything up to Index and holds no slice of those entries' Data.
@@ -74,7 +93,8 @@ type Opened struct {
 	Checkpoint wal.Checkpoint
 }
 
-// LeaderChanged tells who leads the group now; Leader 0 is nobody. Sent after Opened and at each change, in order with Committed.
+// LeaderChanged tells who leads the group now; Leader 0 is nobody. Sent after Resume and at each change, in order with Committed.
+// A leader has applied everything from before its term once it got a Committed whose Term is that of its leadership.
 type LeaderChanged struct {
 	Group  wal.GroupID
 	Term   uint64
@@ -85,7 +105,15 @@ type LeaderChanged struct {
 type Dropped struct {
 	Group   wal.GroupID
 	Waiters []any
-	Err     error // ErrNotLeader, ErrTooMuch (uncommitted size), ErrRestarted, …
+	Err     error // ErrNotLeader, ErrTooMuch (uncommitted size), ErrStorage, …; see errors.go
+}
+
+// ConfChanged tells of an applied configuration change, after the Committed that Index is part of.
+type ConfChanged struct {
+	Group     wal.GroupID
+	Index     uint64
+	ConfState raftpb.ConfState
+	Waiter    any // of the ProposeConfChange, on the node that proposed it; else nil
 }
 
 // CheckpointDurable says that a restart will begin at Index or later.

@@ -7,7 +7,7 @@ import (
 	"github.com/troupe-io/troupe/protocol"
 )
 
-// Messages to a partition actor.
+// Messages to a partition actor: all are sent as pointers. Its answers (Produced, Woken, …) are pointers too.
 
 // Produce asks to append one record batch. The sender has verified its bounds, CRC-32C, header and the topic's limits, and
 // has stamped LogAppendTime if the topic wants it.
@@ -20,9 +20,10 @@ type Produce struct {
 	Header protocol.BatchHeader
 	Acks   int16 // -1, 0, 1
 	// Reply gets a *Produced that carries Token and Index back; with acks 0 too (an error closes the connection).
-	Reply *actor.PID
-	Token any
-	Index int32
+	Reply  *actor.PID
+	Sender Sender // carries the answer if no actor takes the message (see undelivered.go)
+	Token  any
+	Index  int32
 	// AppendTimeMs is what the answer's LogAppendTime shows, -1 with CreateTime.
 	AppendTimeMs int64
 }
@@ -46,6 +47,7 @@ type ProduceResult struct {
 type Wait struct {
 	Offset int64
 	Reply  *actor.PID
+	Sender Sender
 	Token  any
 }
 
@@ -56,12 +58,17 @@ type Cancel struct {
 }
 
 // Woken answers a Wait; the waiter looks again at the replica's reader.
-type Woken struct{ Token any }
+type Woken struct {
+	Token any
+	// Refused: no actor took the Wait; waiting again now would be of no use.
+	Refused bool
+}
 
 // DeleteRecords moves the log start offset up to Offset (-1: the high watermark), durably.
 type DeleteRecords struct {
 	Offset int64
 	Reply  *actor.PID
+	Sender Sender
 	Token  any
 	Index  int32
 }
@@ -76,9 +83,10 @@ type RecordsDeleted struct {
 
 // DescribeProducers asks for the active producers (Kafka API 61).
 type DescribeProducers struct {
-	Reply *actor.PID
-	Token any
-	Index int32
+	Reply  *actor.PID
+	Sender Sender
+	Token  any
+	Index  int32
 }
 
 // ProducersDescribed answers DescribeProducers.

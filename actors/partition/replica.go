@@ -19,6 +19,8 @@ type Replica struct {
 	Group     wal.GroupID
 	PID       *actor.PID
 
+	supervisor *actor.PID
+
 	reader atomic.Pointer[segment.Reader]
 	leader atomic.Pointer[Leadership]
 	epochs atomic.Pointer[[]EpochStart]

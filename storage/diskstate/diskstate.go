@@ -7,9 +7,13 @@ import "sync/atomic"
 type State struct {
 	full   atomic.Int32 // how many writers are waiting for space
 	failed atomic.Pointer[failure]
+	onFail func(error)
 }
 
 type failure struct{ err error }
+
+// New makes a State that calls onFail, once, on whatever goroutine found the failure. The zero State calls nobody.
+func New(onFail func(error)) *State { return &State{onFail: onFail} }
 
 // AddFull counts a writer that starts (+1) or stops (-1) waiting for space.
 func (s *State) AddFull(delta int32) { s.full.Add(delta) }
@@ -18,7 +22,11 @@ func (s *State) AddFull(delta int32) { s.full.Add(delta) }
 func (s *State) Full() bool { return s.full.Load() > 0 }
 
 // Fail records the first I/O error on a write or sync: final, an fsync is never tried again.
-func (s *State) Fail(err error) { s.failed.CompareAndSwap(nil, &failure{err}) }
+func (s *State) Fail(err error) {
+	if s.failed.CompareAndSwap(nil, &failure{err}) && s.onFail != nil {
+		s.onFail(err)
+	}
+}
 
 // Failed is the error that fenced the broker, or nil.
 func (s *State) Failed() error {

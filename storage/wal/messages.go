@@ -18,6 +18,8 @@ type Location struct {
 
 // Append asks the writer to make everything in Groups durable with one write. The sender owns the Append and every slice
 // in it; none may change until the Appended comes back. Answers come in the order of the Appends.
+//
+// Every message of this package is sent as a pointer.
 type Append struct {
 	Groups []GroupAppend
 	Reply  *actor.PID // gets *Appended
@@ -25,6 +27,8 @@ type Append struct {
 	Incarnation, Seq uint64
 	// Sync is false when nothing here needs to be durable before the answer (a commit index alone).
 	Sync bool
+
+	answer Appended // what Reply gets: no allocation an append
 }
 
 // GroupAppend is one group's part of an Append. Zero fields are absent.

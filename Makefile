@@ -1,0 +1,61 @@
+# Troupe. `make run` starts a broker, `make test` checks the house; the rest is listed by `make help`.
+
+SHELL    := /bin/bash
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -X main.version=$(VERSION)
+BIN      := bin/troupe
+ARGS     ?=
+
+# The packages whose state is shared by goroutines: what the race detector watches.
+RACE_PACKAGES = $(shell $(GO) list ./actorsystem/... ./actors/... ./raftactor/... ./storage/... ./protocol/... ./admin/...)
+ROUNDS        ?= 30
+FUZZTIME      ?= 5s
+
+.PHONY: build build-chaos run test race crash interop bench-actors fuzz-short lint clean help
+
+build: ## the binary: bin/troupe
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/troupe
+
+build-chaos: ## the binary with fault injection: bin/troupe-chaos
+	@mkdir -p bin
+	$(GO) build -trimpath -tags chaos -ldflags '$(LDFLAGS)' -o bin/troupe-chaos ./cmd/troupe
+
+run: build ## a broker on 127.0.0.1:9092 with its data in ./data (more flags: ARGS='--log-level debug')
+	exec $(BIN) serve --data-dir data $(ARGS)
+
+test: build build-chaos ## everything that must pass before a commit, in at most 8 minutes on 2 cores
+	$(GO) vet ./...
+	$(GO) vet -tags chaos ./cmd/...
+	$(GO) test -timeout 8m $(shell $(GO) list ./... | grep -v '/test$$')
+	TROUPE_BIN=$(CURDIR)/$(BIN) TROUPE_CHAOS_BIN=$(CURDIR)/bin/troupe-chaos $(GO) test -count=1 -timeout 6m ./test
+
+race: ## the race detector on the concurrent packages
+	$(GO) test -race -short -timeout 12m $(RACE_PACKAGES)
+
+crash: build ## kill -9 in a loop under a verifying load (ROUNDS=30)
+	TROUPE_BIN=$(CURDIR)/$(BIN) ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 30m -v ./test/crash
+
+interop: build ## other Go clients: sarama, kafka-go, librdkafka (a module of their own)
+	cd test/interop && TROUPE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 10m ./...
+
+bench-actors: ## benchmarks of the actors, without a client program
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),1s) ./bench/... $(shell $(GO) list ./actorsystem ./raftactor ./storage/wal ./actors/partition ./actors/connection)
+
+fuzz-short: ## each fuzz test for FUZZTIME=5s
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+lint: ## formatting, vet, and the house's rules (imports go one way, actors are deterministic)
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted (gofmt -w):"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -count=1 ./internal/archtest
+
+clean: ## remove what was built (not ./data)
+	rm -rf bin
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16

@@ -1,0 +1,264 @@
+package api
+
+// This file owns fetch sessions (KIP-227): what a client fetches is remembered here, so that its next request names only what has
+// changed, and the answer only what is new. Invariants:
+//
+//   - at most slots sessions, and sessionPartitionsMax partitions over all of them: a client that gets none is served without one;
+//   - a session's epoch goes up by one with each request that used it, from 1 on, and wraps from 2^31-1 to 1;
+//   - the order of a session's partitions turns: one that gave records goes to the end, so that none starves behind the others.
+//
+// Sessions are shared by all connections, since a client may come back on another one, hence the mutex. It is held while a request is
+// merged into its session or an answer's differences are taken, never while anything waits.
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/protocol"
+)
+
+const (
+	// sessionIdleMs is how long a session must not have been used before another may take its place
+	// (min.incremental.fetch.session.eviction.ms).
+	sessionIdleMs = 120_000
+	// sessionPartitionsMax bounds the partitions remembered for all sessions, about 200 bytes each.
+	sessionPartitionsMax = 200_000
+
+	sessionless  int32 = 0  // session id
+	initialEpoch int32 = 0  // asks for a new session
+	finalEpoch   int32 = -1 // wants none, and ends the one it names
+)
+
+// FetchSessions is the broker's cache of fetch sessions. Safe for concurrent use.
+type FetchSessions struct {
+	slots int
+	// newID draws the id of a session; ids are not guessable by counting, and never 0.
+	newID func() int32
+
+	mu         sync.Mutex
+	byID       map[int32]*fetchSession
+	oldest     list.List // of *fetchSession, least recently used first
+	partitions int
+}
+
+// NewFetchSessions keeps at most slots sessions (max.incremental.fetch.session.cache.slots). random is the broker's source of randomness.
+func NewFetchSessions(slots int, random func() uint64) *FetchSessions {
+	return &FetchSessions{slots: slots, byID: map[int32]*fetchSession{}, newID: func() int32 { return 1 + int32(random()%(1<<31-1)) }}
+}
+
+// Len counts the sessions.
+func (f *FetchSessions) Len() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.byID)
+}
+
+// Partitions counts the partitions of all sessions.
+func (f *FetchSessions) Partitions() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.partitions
+}
+
+// fetchKey names a partition as the client does: by name before v13, by id from then on.
+type fetchKey struct {
+	topic  string
+	id     [16]byte
+	number int32
+}
+
+// fetchSession is one client's session. FetchSessions.mu guards it.
+type fetchSession struct {
+	id       int32
+	epoch    int32 // the one the next request must have
+	byIDs    bool  // v13 and later
+	usedMs   int64
+	place    *list.Element
+	order    list.List // of *sessionPartition, in the order to serve
+	elements map[fetchKey]*list.Element
+}
+
+// sessionPartition is what a session remembers of a partition.
+type sessionPartition struct {
+	fetchKey
+	asked kmsg.FetchRequestTopicPartition
+	// What the client was last told; -1: nothing, or an error.
+	highWatermark, logStart int64
+}
+
+// sessionUse is one request's use of the cache.
+type sessionUse struct {
+	cache       *FetchSessions
+	id          int32 // what the answer says
+	incremental bool  // the answer names only what is new
+	code        protocol.ErrorCode
+}
+
+// open finds what a request asks for: parts in the order to serve, or a code to answer instead.
+func (f *FetchSessions) open(req *kmsg.FetchRequest, nowMs int64) (use sessionUse, parts []fetchPart) {
+	byIDs := req.Version >= 13
+	if f == nil || req.Version < 7 {
+		return sessionUse{}, requested(req)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	use.cache = f
+	switch req.SessionEpoch {
+	case finalEpoch, initialEpoch:
+		if s := f.byID[req.SessionID]; s != nil {
+			f.remove(s)
+		}
+		parts = requested(req)
+		if req.SessionEpoch == initialEpoch && len(parts) > 0 {
+			use.id = f.create(parts, byIDs, nowMs)
+		}
+		return use, parts
+	}
+	s := f.byID[req.SessionID]
+	switch {
+	case s == nil:
+		use.code = protocol.ErrFetchSessionIDNotFound
+	case s.epoch != req.SessionEpoch:
+		use.code = protocol.ErrInvalidFetchSessionEpoch
+	case s.byIDs != byIDs:
+		use.code = protocol.ErrFetchSessionTopicIDError
+	default:
+		if !f.update(s, req) {
+			use.code = protocol.ErrFetchSessionIDNotFound
+			break
+		}
+		f.touch(s, nowMs)
+		if s.order.Len() == 0 {
+			f.remove(s)
+			return use, nil
+		}
+		use.id, use.incremental = s.id, true
+		parts = make([]fetchPart, 0, s.order.Len())
+		for e := s.order.Front(); e != nil; e = e.Next() {
+			p := e.Value.(*sessionPartition)
+			parts = append(parts, fetchPart{fetchKey: p.fetchKey, asked: p.asked})
+		}
+	}
+	return use, parts
+}
+
+// requested lists what the request itself names.
+func requested(req *kmsg.FetchRequest) []fetchPart {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	parts := make([]fetchPart, 0, n)
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for j := range t.Partitions {
+			parts = append(parts, fetchPart{fetchKey: fetchKey{t.Topic, t.TopicID, t.Partitions[j].Partition}, asked: t.Partitions[j]})
+		}
+	}
+	return parts
+}
+
+// create makes a session for parts, if there is room; sessionless if not.
+func (f *FetchSessions) create(parts []fetchPart, byIDs bool, nowMs int64) int32 {
+	for len(f.byID) >= f.slots || f.partitions+len(parts) > sessionPartitionsMax {
+		front := f.oldest.Front()
+		if front == nil || nowMs-front.Value.(*fetchSession).usedMs < sessionIdleMs {
+			return sessionless
+		}
+		f.remove(front.Value.(*fetchSession))
+	}
+	s := &fetchSession{id: f.newID(), epoch: 1, byIDs: byIDs, usedMs: nowMs, elements: make(map[fetchKey]*list.Element, len(parts))}
+	for f.byID[s.id] != nil {
+		s.id = f.newID()
+	}
+	for i := range parts {
+		f.set(s, parts[i].fetchKey, parts[i].asked)
+	}
+	f.byID[s.id] = s
+	s.place = f.oldest.PushBack(s)
+	return s.id
+}
+
+// update merges an incremental request into its session; false if that would take more room than there is: then the session is gone.
+func (f *FetchSessions) update(s *fetchSession, req *kmsg.FetchRequest) bool {
+	for i := range req.ForgottenTopics {
+		t := &req.ForgottenTopics[i]
+		for _, number := range t.Partitions {
+			key := fetchKey{t.Topic, t.TopicID, number}
+			if e := s.elements[key]; e != nil {
+				s.order.Remove(e)
+				delete(s.elements, key)
+				f.partitions--
+			}
+		}
+	}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		if f.partitions+len(t.Partitions) > sessionPartitionsMax {
+			f.remove(s)
+			return false
+		}
+		for j := range t.Partitions {
+			f.set(s, fetchKey{t.Topic, t.TopicID, t.Partitions[j].Partition}, t.Partitions[j])
+		}
+	}
+	return true
+}
+
+func (f *FetchSessions) set(s *fetchSession, key fetchKey, asked kmsg.FetchRequestTopicPartition) {
+	if e := s.elements[key]; e != nil {
+		e.Value.(*sessionPartition).asked = asked
+		return
+	}
+	s.elements[key] = s.order.PushBack(&sessionPartition{fetchKey: key, asked: asked, highWatermark: -1, logStart: -1})
+	f.partitions++
+}
+
+func (f *FetchSessions) touch(s *fetchSession, nowMs int64) {
+	s.usedMs = nowMs
+	f.oldest.MoveToBack(s.place)
+	if s.epoch++; s.epoch <= 0 {
+		s.epoch = 1
+	}
+}
+
+func (f *FetchSessions) remove(s *fetchSession) {
+	delete(f.byID, s.id)
+	f.oldest.Remove(s.place)
+	f.partitions -= s.order.Len()
+}
+
+// told takes down what an answer is about to tell the client, and, if it is incremental, says of each part whether it is news.
+func (u *sessionUse) told(parts []fetchPart) {
+	for i := range parts {
+		parts[i].told = true
+	}
+	if u.cache == nil || u.id == sessionless {
+		return
+	}
+	f := u.cache
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.byID[u.id]
+	if s == nil {
+		return // ended meanwhile: the client gets everything
+	}
+	for i := range parts {
+		p := &parts[i]
+		e := s.elements[p.fetchKey]
+		if e == nil {
+			continue
+		}
+		known := e.Value.(*sessionPartition)
+		if u.incremental {
+			p.told = p.size > 0 || p.code != protocol.ErrNone || p.diverging.Epoch >= 0 ||
+				known.highWatermark != p.highWatermark || known.logStart != p.logStart
+		}
+		known.highWatermark, known.logStart = p.highWatermark, p.logStart
+		if p.size > 0 {
+			s.order.MoveToBack(e)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/actors/controller"
+	"github.com/troupe-io/troupe/actors/topicconfig"
+)
+
+// DescribeConfigs, v1-v4.
+//
+//	v1     synonyms and sources (KIP-226)
+//	v3     types and documentation
+//	v4     flexible
+//
+// A topic shows every configuration that is enforced, a broker its settings, the empty broker name the dynamic defaults of
+// all brokers. Loggers, client metrics and groups have no configuration here and show an empty list. On success the error
+// message is empty, not null, as Kafka has it.
+func init() { register(32, 1, 4, describeConfigs) }
+
+func describeConfigs(c *Call) {
+	req := c.Request.(*kmsg.DescribeConfigsRequest)
+	resp := kmsg.NewPtrDescribeConfigsResponse()
+	image := c.Broker.Metadata.Load()
+	for i := range req.Resources {
+		r := &req.Resources[i]
+		d := configDescription{c: c, image: image, synonyms: req.IncludeSynonyms, docs: req.IncludeDocumentation}
+		rr := kmsg.NewDescribeConfigsResponseResource()
+		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
+		message := ""
+		if refusal := d.resource(r); refusal != nil {
+			rr.ErrorCode, message = refusal.code, refusal.message
+		} else {
+			for _, e := range d.out {
+				if len(r.ConfigNames) == 0 || slices.Contains(r.ConfigNames, e.Name) {
+					rr.Configs = append(rr.Configs, e)
+				}
+			}
+		}
+		rr.ErrorMessage = &message
+		resp.Resources = append(resp.Resources, rr)
+	}
+	c.Reply(resp)
+}
+
+// refusal is an error of one resource.
+type refusal struct {
+	code    int16
+	message string
+}
+
+func refuseWith(e *kerr.Error, format string, args ...any) *refusal {
+	return &refusal{e.Code, fmt.Sprintf(format, args...)}
+}
+
+// configDescription collects one resource's entries.
+type configDescription struct {
+	c              *Call
+	image          *controller.Image
+	synonyms, docs bool
+	out            []kmsg.DescribeConfigsResponseResourceConfig
+}
+
+func (d *configDescription) resource(r *kmsg.DescribeConfigsRequestResource) *refusal {
+	switch r.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		return d.topic(r.ResourceName)
+	case kmsg.ConfigResourceTypeBroker:
+		if r.ResourceName == "" {
+			d.dynamicDefaults()
+			return nil
+		}
+		if refused := d.c.Broker.isSelf(r.ResourceName); refused != nil {
+			return refused
+		}
+		d.broker()
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		return d.c.Broker.isSelf(r.ResourceName)
+	case kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig:
+		if r.ResourceName == "" {
+			return refuseWith(kerr.InvalidRequest, "the resource's name must not be empty")
+		}
+	default:
+		return refuseWith(kerr.InvalidRequest, "a resource of type %d has no configuration", int8(r.ResourceType))
+	}
+	return nil
+}
+
+// isSelf checks that a resource's name is this broker's id.
+func (b *Broker) isSelf(name string) *refusal {
+	id, err := strconv.ParseInt(name, 10, 32)
+	if errors.Is(err, strconv.ErrSyntax) || errors.Is(err, strconv.ErrRange) {
+		return refuseWith(kerr.InvalidRequest, "%q is not a broker's id", name)
+	}
+	if int32(id) != b.NodeID {
+		return refuseWith(kerr.InvalidRequest, "this is broker %d; ask broker %d itself", b.NodeID, id)
+	}
+	return nil
+}
+
+func (d *configDescription) topic(name string) *refusal {
+	if err := controller.CheckTopicName(name); err != nil {
+		return refuseWith(kerr.InvalidTopicException, "%v", err)
+	}
+	t := d.image.Topic(name)
+	if t == nil {
+		return refuseWith(kerr.UnknownTopicOrPartition, "there is no topic %q", name)
+	}
+	for _, e := range d.image.Layers.Describe(t.Configs) {
+		d.add(e)
+	}
+	return nil
+}
+
+// broker lists the defaults of topics as they hold here, then the broker's own settings, then dynamic values of names that
+// Troupe does not know.
+func (d *configDescription) broker() {
+	seen := map[string]bool{}
+	for _, e := range d.image.Layers.DescribeBroker() {
+		seen[e.Name] = true
+		d.add(e)
+	}
+	for _, s := range d.c.Broker.Settings.Static {
+		if seen[s.Name] {
+			continue
+		}
+		seen[s.Name] = true
+		source := kmsg.ConfigSourceStaticBrokerConfig
+		if s.Default {
+			source = kmsg.ConfigSourceDefaultConfig
+		}
+		rc := kmsg.NewDescribeConfigsResponseResourceConfig()
+		rc.Name, rc.ReadOnly, rc.Source, rc.IsSensitive, rc.ConfigType = s.Name, true, source, s.Sensitive, s.Type
+		if !s.Sensitive {
+			rc.Value = &s.Value
+		}
+		if d.synonyms {
+			rc.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{{Name: s.Name, Value: rc.Value, Source: source}}
+		}
+		if d.docs {
+			rc.Documentation = &s.Doc
+		}
+		d.out = append(d.out, rc)
+	}
+	d.unknown(d.image.Layers.Broker, kmsg.ConfigSourceDynamicBrokerConfig, seen)
+	d.unknown(d.image.Layers.Cluster, kmsg.ConfigSourceDynamicDefaultBrokerConfig, seen)
+}
+
+// dynamicDefaults lists what is set for all brokers.
+func (d *configDescription) dynamicDefaults() {
+	seen := map[string]bool{}
+	for _, e := range d.image.Layers.DescribeBroker() {
+		value, set := d.image.Layers.Cluster[e.Name]
+		if !set {
+			continue
+		}
+		seen[e.Name] = true
+		e.Value, e.Source = e.Key.Canonical(value), kmsg.ConfigSourceDynamicDefaultBrokerConfig
+		e.Synonyms = []topicconfig.Value{{Name: e.Name, Value: value, Source: e.Source}}
+		d.add(e)
+	}
+	d.unknown(d.image.Layers.Cluster, kmsg.ConfigSourceDynamicDefaultBrokerConfig, seen)
+}
+
+// unknown lists values of names that Troupe does not know. What they mean is not known either, so they count as sensitive.
+func (d *configDescription) unknown(values map[string]string, source kmsg.ConfigSource, seen map[string]bool) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		rc := kmsg.NewDescribeConfigsResponseResourceConfig()
+		rc.Name, rc.Source, rc.IsSensitive, rc.ReadOnly = name, source, true, true
+		if d.synonyms {
+			rc.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{{Name: name, Source: source}}
+		}
+		d.out = append(d.out, rc)
+	}
+}
+
+func (d *configDescription) add(e topicconfig.Entry) {
+	rc := kmsg.NewDescribeConfigsResponseResourceConfig()
+	rc.Name, rc.Value, rc.Source, rc.ConfigType = e.Name, &e.Value, e.Source, e.Key.Type
+	if d.synonyms {
+		for _, s := range e.Synonyms {
+			rc.ConfigSynonyms = append(rc.ConfigSynonyms, kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{Name: s.Name, Value: &s.Value, Source: s.Source})
+		}
+	}
+	if d.docs {
+		rc.Documentation = &e.Key.Doc
+	}
+	d.out = append(d.out, rc)
+}

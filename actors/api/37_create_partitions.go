@@ -1,0 +1,61 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/actors/controller"
+)
+
+// CreatePartitions, v0-v3: v2 is flexible, v3 knows throttling.
+func init() { register(37, 0, 3, createPartitions) }
+
+func createPartitions(c *Call) {
+	req := c.Request.(*kmsg.CreatePartitionsRequest)
+	count := make(map[string]int, len(req.Topics))
+	for i := range req.Topics {
+		count[req.Topics[i].Topic]++
+	}
+	resp := kmsg.NewPtrCreatePartitionsResponse()
+	result := func(name string, code int16, message string) {
+		rt := kmsg.NewCreatePartitionsResponseTopic()
+		if rt.Topic, rt.ErrorCode = name, code; code != 0 {
+			rt.ErrorMessage = &message
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	msg := &controller.CreatePartitions{ValidateOnly: req.ValidateOnly}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		if n := count[t.Topic]; n != 1 {
+			if n > 1 {
+				result(t.Topic, kerr.InvalidRequest.Code, "the request names the topic twice")
+			}
+			count[t.Topic] = 0
+			continue
+		}
+		more := controller.MorePartitions{Name: strings.Clone(t.Topic), Count: t.Count, Assigned: t.Assignment != nil}
+		for _, a := range t.Assignment {
+			more.Assignments = append(more.Assignments, a.Replicas)
+		}
+		msg.Topics = append(msg.Topics, more)
+	}
+	msg.TimeoutMs = req.TimeoutMillis
+	msg.Done = func(a controller.Answer) {
+		for i := range msg.Topics {
+			if a.Code != 0 {
+				result(msg.Topics[i].Name, a.Code, a.Message)
+			} else {
+				result(msg.Topics[i].Name, a.Results[i].Code, a.Results[i].Message)
+			}
+		}
+		c.Reply(resp)
+	}
+	if len(msg.Topics) == 0 {
+		msg.Done(controller.Answer{})
+		return
+	}
+	c.Broker.System.Send(c.Broker.Controller, msg)
+}

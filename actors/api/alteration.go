@@ -1,0 +1,126 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/actors/controller"
+	"github.com/troupe-io/troupe/actors/topicconfig"
+)
+
+// This file owns what AlterConfigs and IncrementalAlterConfigs share: the checks of a request as a whole, and of which
+// resources and names can be altered here. Values are checked by the controller when the change is applied.
+
+// alteration is one resource of a request.
+type alteration struct {
+	kind   kmsg.ConfigResourceType
+	name   string
+	change controller.ResourceChange
+	nulls  []string // names that lack a value
+	// filled by alter:
+	refused *refusal
+	at      int // index in the controller's request
+}
+
+// alter checks all, has the controller carry out what may be, and calls answer with every alteration's refusal set (nil:
+// done), once.
+func (c *Call) alter(list []alteration, validateOnly bool, answer func([]alteration)) {
+	type resource struct {
+		kind kmsg.ConfigResourceType
+		name string
+	}
+	count := make(map[resource]int, len(list))
+	for i := range list {
+		count[resource{list[i].kind, list[i].name}]++
+	}
+	msg := &controller.AlterConfigs{ValidateOnly: validateOnly}
+	for i := range list {
+		a := &list[i]
+		if count[resource{a.kind, a.name}] > 1 {
+			a.refused = refuseWith(kerr.InvalidRequest, "the request names the resource twice")
+		} else {
+			a.refused = c.Broker.alterable(a)
+		}
+		if a.refused == nil {
+			a.at = len(msg.Resources)
+			msg.Resources = append(msg.Resources, a.change)
+		}
+	}
+	msg.Done = func(ans controller.Answer) {
+		for i := range list {
+			a := &list[i]
+			if a.refused != nil {
+				continue
+			}
+			if ans.Code != 0 {
+				a.refused = &refusal{ans.Code, ans.Message}
+			} else if r := ans.Results[a.at]; r.Code != 0 {
+				a.refused = &refusal{r.Code, r.Message}
+			}
+		}
+		answer(list)
+	}
+	if len(msg.Resources) == 0 {
+		msg.Done(controller.Answer{})
+		return
+	}
+	c.Broker.System.Send(c.Broker.Controller, msg)
+}
+
+// alterable says why a resource cannot be altered, or nil.
+func (b *Broker) alterable(a *alteration) *refusal {
+	seen := make(map[string]bool, len(a.change.Ops))
+	for _, op := range a.change.Ops {
+		if seen[op.Name] {
+			return refuseWith(kerr.InvalidRequest, "the request names %s twice", op.Name)
+		}
+		seen[op.Name] = true
+	}
+	if len(a.nulls) > 0 {
+		return refuseWith(kerr.InvalidRequest, "a value is missing for %s", strings.Join(a.nulls, ", "))
+	}
+	switch a.kind {
+	case kmsg.ConfigResourceTypeTopic:
+		return nil
+	case kmsg.ConfigResourceTypeBroker:
+		if a.name != "" {
+			if refused := b.isSelf(a.name); refused != nil {
+				return refused
+			}
+		}
+		for _, op := range a.change.Ops {
+			if b.readOnly(op.Name) {
+				return refuseWith(kerr.InvalidRequest, "%s is read when the broker starts; set it in the broker's configuration", op.Name)
+			}
+		}
+		return nil
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		return refuseWith(kerr.InvalidRequest, "loggers cannot be altered one by one; set the broker's log level in its configuration")
+	case kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig:
+		return refuseWith(kerr.InvalidConfig, "Troupe enforces no configuration of this kind of resource")
+	}
+	return refuseWith(kerr.InvalidRequest, "a resource of type %d has no configuration", int8(a.kind))
+}
+
+// readOnly says whether a broker configuration is known but not dynamic.
+func (b *Broker) readOnly(name string) bool {
+	if k := topicconfig.LookupBroker(name); k != nil {
+		return k.BrokerName() != name // log.retention.hours and its like: the name in milliseconds is the dynamic one
+	}
+	for i := range b.Settings.Static {
+		if b.Settings.Static[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// result is a refusal as an answer shows it.
+func (r *refusal) result() (code int16, message *string) {
+	if r == nil {
+		return 0, nil
+	}
+	return r.code, &r.message
+}

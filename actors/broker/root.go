@@ -1,0 +1,61 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-io/troupe/actors/partition"
+	"github.com/troupe-io/troupe/actorsystem"
+)
+
+// root is the broker's root actor: the replication subtree below it, then the listener in front of it.
+//
+// It is ready when this broker is in the metadata image and every partition of that image serves. A child that its
+// supervisor has given up ends the broker: a part that cannot be kept running is for the operator to see.
+type root struct {
+	*parts
+	broker      *Broker
+	replication *actor.PID
+	listener    *actor.PID
+}
+
+// replicationUp tells the root who takes the controller's messages.
+type replicationUp struct{ controller *actor.PID }
+
+func (r *root) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		self := ctx.Self()
+		pid, err := r.system.Spawn(ctx, actorsystem.Spec{Kind: "replication", Name: "1", Children: newReplicationStrategy(),
+			New: func() actor.Actor { return &replication{parts: r.parts, root: self} }})
+		if err != nil {
+			r.broker.fail(err)
+			return
+		}
+		r.replication = pid
+		ctx.Watch(pid)
+	case replicationUp:
+		if r.listener != nil {
+			return // the subtree restarted; its addresses are the same
+		}
+		pid, err := r.system.Spawn(ctx, r.listenerSpec(m.controller))
+		if err != nil {
+			r.broker.fail(err)
+			return
+		}
+		r.listener = pid
+		ctx.Watch(pid)
+	case partition.Settled:
+		if image := r.metadata.Load(); image != nil && image.ClusterID != "" {
+			r.broker.readyOnce.Do(func() { close(r.broker.ready) })
+		}
+	case gaveUp:
+		r.broker.fail(m.err)
+	case *actor.Terminated:
+		r.broker.fail(fmt.Errorf("%s was stopped by its supervisor after failing too often: the log has each failure with its stack", m.Who.Id))
+	}
+}
+
+// gaveUp tells the root that a part of the replication subtree is beyond restarting.
+type gaveUp struct{ err error }

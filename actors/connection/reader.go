@@ -1,0 +1,220 @@
+package connection
+
+// This file owns the reader goroutine: it reads frames, decodes them and hands the calls over. Invariant: it takes no memory for a
+// request without credit, and waits for nothing but the socket and credit.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/actors/api"
+	"github.com/troupe-io/troupe/protocol"
+)
+
+// keyProduce and keyApiVersions are the two keys that the framework itself must know: Produce calls overlap, and the
+// ApiVersions answer has a header of its own.
+const (
+	keyProduce     int16 = 0
+	keyApiVersions int16 = 18
+)
+
+// problem is an error with the reason it ends a connection for.
+type problem struct {
+	reason closeReason
+	err    error
+}
+
+func (p problem) Error() string { return p.err.Error() }
+func (p problem) Unwrap() error { return p.err }
+
+// errQuit says that the connection was over before the wait was.
+var errQuit = errors.New("connection is over")
+
+// reader is the state of the reader goroutine.
+type reader struct {
+	s        *socket
+	framer   *framer
+	holding  int64 // bytes charged for the frame being read
+	clientID string
+	now      int64 // unix ms, when bytes last came
+}
+
+func (s *socket) startReader() {
+	r := &reader{s: s}
+	r.framer = newFramer(r, r, s.frames, s.limits.RequestBytesMax)
+	go r.run()
+}
+
+func (r *reader) run() {
+	s := r.s
+	defer s.leave()
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.system.Send(s.pid, crashed{reason, debug.Stack()})
+		}
+	}()
+	err := r.loop()
+	var p problem
+	var netErr net.Error
+	switch {
+	case errors.Is(err, errQuit), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded) && s.ending.Load():
+		s.system.Send(s.pid, readEnded{})
+	case errors.As(err, &p):
+		s.fail(p.reason, p.Error())
+	case errors.Is(err, errBadFrame):
+		s.fail(closedBadFrame, err.Error())
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		s.end(closedByClient, zerolog.DebugLevel, "the client left in the middle of a request")
+	case errors.As(err, &netErr):
+		s.end(closedIOError, zerolog.DebugLevel, err.Error())
+	default:
+		s.end(closedIOError, zerolog.DebugLevel, err.Error())
+	}
+}
+
+func (r *reader) loop() error {
+	for {
+		frame, h, err := r.framer.next()
+		if err != nil {
+			return err
+		}
+		r.s.frameMs.Store(0)
+		if err := r.hand(frame, h); err != nil {
+			return err
+		}
+	}
+}
+
+// read implements source: it notes when bytes came.
+func (r *reader) read(p, extra []byte) (int, error) {
+	n, err := r.s.wire.read(p, extra)
+	r.now = r.s.nowMs()
+	r.s.lastReadMs.Store(r.now)
+	r.s.metrics.bytesIn.Add(float64(n))
+	return n, err
+}
+
+// admit implements gate.
+func (r *reader) admit(h frameHead) error {
+	s := r.s
+	route, known := api.Lookup(h.key)
+	if !known || !route.Serves(h.version) && h.key != keyApiVersions {
+		return problem{closedUnserved, unserved(route, known, h)}
+	}
+	if h.key != keyProduce && h.size > s.limits.ControlRequestMax {
+		return problem{closedBadFrame, fmt.Errorf("a %s request of %d bytes; at most %d are read", kmsg.NameForKey(h.key), h.size, s.limits.ControlRequestMax)}
+	}
+	r.holding = 0
+	if !r.wait(h) {
+		return errQuit
+	}
+	s.frameMs.Store(max(1, r.now))
+	return nil
+}
+
+func unserved(route api.Route, known bool, h frameHead) error {
+	if !known {
+		return fmt.Errorf("request with API key %d, which is not served; it may not be a Kafka client", h.key)
+	}
+	return fmt.Errorf("%s request version %d; versions %d to %d are served", kmsg.NameForKey(h.key), h.version, route.Min, route.Max)
+}
+
+// wait waits until the request may be taken; false if the connection was over first.
+func (r *reader) wait(h frameHead) bool {
+	s := r.s
+	for !r.allowed(h) {
+		s.wanting.Store(true)
+		if r.allowed(h) {
+			break
+		}
+		select {
+		case <-s.credit:
+		case <-s.quit:
+			return false
+		}
+	}
+	s.wanting.Store(false)
+	return true
+}
+
+// allowed says whether the connection's own limits let the request in.
+func (r *reader) allowed(h frameHead) bool {
+	s := r.s
+	under := s.head.Load() - s.tail.Load()
+	if under == 0 {
+		return true
+	}
+	return under < uint64(len(s.ring)) && s.bytes.Load()+h.size <= s.limits.BytesInFlightMax &&
+		(h.key != keyProduce || s.control.Load() == 0)
+}
+
+// charge implements gate.
+func (r *reader) charge(n int64) error {
+	if !r.s.budget.acquire(n, r.holding > 0, r.s.quit) {
+		return errQuit
+	}
+	r.holding += n
+	r.s.bytes.Add(n)
+	r.s.metrics.inFlight.Add(float64(n))
+	return nil
+}
+
+// refund implements gate.
+func (r *reader) refund(n int64) {
+	r.holding -= n
+	r.s.bytes.Add(-n)
+	r.s.budget.release(n)
+	r.s.metrics.inFlight.Sub(float64(n))
+}
+
+// hand decodes a request and hands it over.
+func (r *reader) hand(frame *protocol.Frame, h frameHead) error {
+	s := r.s
+	route, _ := api.Lookup(h.key)
+	served := route.Serves(h.version)
+	c := &call{s: s, route: route, bytes: int64(len(frame.Bytes)), began: s.now()}
+	c.Call = api.Call{Broker: s.broker, Key: h.key, Version: h.version, CorrelationID: h.correlation, ClientAddr: s.remote, Conn: s.pid, Responder: c}
+	if sw := s.software.Load(); sw != nil {
+		c.Software, c.SoftwareVersion = sw[0], sw[1]
+	}
+	if !served {
+		frame.Release() // ApiVersions of the future: nothing behind the correlation id can be trusted
+		s.publish(c)
+		s.nudge()
+		return nil
+	}
+	header, body, err := protocol.ParseRequestHeader(frame.Bytes)
+	if err != nil {
+		frame.Release()
+		return problem{closedBadRequest, err}
+	}
+	// The client id hardly ever changes: one string serves all requests.
+	if string(header.ClientID) != r.clientID {
+		r.clientID = string(header.ClientID)
+	}
+	c.ClientID = r.clientID
+	if route.Read != nil {
+		c.started = true
+		if err := route.Read(&c.Call, frame, body); err != nil {
+			return problem{closedBadRequest, err}
+		}
+		return nil
+	}
+	req, err := protocol.DecodeRequest(h.key, h.version, frame.Bytes[body:])
+	frame.Release()
+	if err != nil {
+		return problem{closedBadRequest, err}
+	}
+	c.Request = req
+	s.publish(c)
+	s.nudge()
+	return nil
+}

@@ -1,0 +1,198 @@
+package connection
+
+// This file owns the system calls on a client's socket: reads that wait in the runtime's poller, writes that never wait, and, for the
+// writer goroutine, writes that do. Nothing else in the broker touches the descriptor.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/troupe-io/troupe/storage/segment"
+)
+
+// iovecsMax is how many pieces one writev takes (UIO_MAXIOV).
+const iovecsMax = 1024
+
+// fileChunkBytes bounds one read of a file that has no descriptor to send from.
+const fileChunkBytes = 256 << 10
+
+// wire is a TCP socket. read belongs to the reader goroutine; the write methods to the actor or the writer goroutine, never both at once.
+type wire struct {
+	conn net.Conn
+	raw  syscall.RawConn
+
+	in  readCall
+	out writeCall
+}
+
+type readCall struct {
+	pieces [2][]byte
+	n      int
+	err    error
+	run    func(fd uintptr) bool
+}
+
+type writeCall struct {
+	pieces [][]byte
+	flags  int
+	wait   bool
+	file   int
+	offset int64
+	count  int
+	n      int
+	err    error
+	write  func(fd uintptr) bool
+	send   func(fd uintptr) bool
+}
+
+func newWire(conn net.Conn) (*wire, error) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("a %T has no descriptor", conn)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if err := tcp.SetNoDelay(true); err != nil {
+			return nil, err
+		}
+	}
+	w := &wire{conn: conn, raw: raw}
+	w.in.run, w.out.write, w.out.send = w.readOnce, w.writeOnce, w.sendOnce
+	return w, nil
+}
+
+// read implements source.
+func (w *wire) read(p, extra []byte) (int, error) {
+	w.in.pieces[0], w.in.pieces[1] = p, extra
+	err := w.raw.Read(w.in.run)
+	w.in.pieces[0], w.in.pieces[1] = nil, nil
+	if err != nil {
+		return 0, err
+	}
+	if w.in.err == nil && w.in.n == 0 {
+		return 0, io.EOF
+	}
+	return w.in.n, w.in.err
+}
+
+func (w *wire) readOnce(fd uintptr) bool {
+	for {
+		var err error
+		if len(w.in.pieces[1]) == 0 {
+			w.in.n, err = unix.Read(int(fd), w.in.pieces[0])
+		} else {
+			w.in.n, err = unix.Readv(int(fd), w.in.pieces[:])
+		}
+		switch {
+		case err == nil:
+			w.in.err = nil
+			return true
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		}
+		w.in.n, w.in.err = 0, os.NewSyscallError("read", err)
+		return true
+	}
+}
+
+// tryWrite writes what the socket takes of pieces without waiting, n bytes.
+func (w *wire) tryWrite(pieces [][]byte) (n int, err error) { return w.doWrite(pieces, false, 0) }
+
+// write writes some of pieces, waiting until the socket takes at least one byte. more says that further bytes follow at once.
+func (w *wire) write(pieces [][]byte, more bool) (n int, err error) {
+	flags := 0
+	if more {
+		flags = unix.MSG_MORE
+	}
+	return w.doWrite(pieces, true, flags)
+}
+
+func (w *wire) doWrite(pieces [][]byte, wait bool, flags int) (int, error) {
+	w.out.pieces, w.out.wait, w.out.flags = pieces[:min(len(pieces), iovecsMax)], wait, flags
+	w.out.n, w.out.err = 0, nil
+	err := w.raw.Write(w.out.write)
+	w.out.pieces = nil
+	if err == nil {
+		err = w.out.err
+	}
+	return w.out.n, err
+}
+
+func (w *wire) writeOnce(fd uintptr) bool {
+	for {
+		var n int
+		var err error
+		if len(w.out.pieces) == 1 && w.out.flags == 0 {
+			n, err = unix.Write(int(fd), w.out.pieces[0])
+		} else {
+			n, err = unix.SendmsgBuffers(int(fd), w.out.pieces, nil, nil, w.out.flags)
+		}
+		switch {
+		case err == nil:
+			w.out.n = n
+			return true
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return !w.out.wait
+		}
+		w.out.err = os.NewSyscallError("write", err)
+		return true
+	}
+}
+
+// sendFile sends some of a file part from its descriptor, waiting until the socket takes at least one byte.
+func (w *wire) sendFile(fd uintptr, offset, length int64) (n int, err error) {
+	w.out.file, w.out.offset, w.out.count = int(fd), offset, int(min(length, 1<<30))
+	w.out.n, w.out.err = 0, nil
+	err = w.raw.Write(w.out.send)
+	if err == nil {
+		err = w.out.err
+	}
+	return w.out.n, err
+}
+
+func (w *wire) sendOnce(fd uintptr) bool {
+	for {
+		at := w.out.offset
+		n, err := unix.Sendfile(int(fd), w.out.file, &at, w.out.count)
+		switch {
+		case err == nil && n == 0:
+			w.out.err = fmt.Errorf("send %d bytes of a segment file at %d: %w", w.out.count, w.out.offset, io.ErrUnexpectedEOF)
+			return true
+		case err == nil:
+			w.out.n = n
+			return true
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		}
+		w.out.err = os.NewSyscallError("sendfile", err)
+		return true
+	}
+}
+
+// copyFile sends some of a file part that has no descriptor (a test's memory disk) by way of buf.
+func (w *wire) copyFile(p segment.Part, buf []byte) (int, error) {
+	want := buf[:min(int64(len(buf)), p.Length)]
+	n, err := p.File.ReadAt(want, p.Offset)
+	if n == 0 {
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, fmt.Errorf("read %d bytes of a segment file at %d: %w", len(want), p.Offset, err)
+	}
+	return w.write([][]byte{want[:n]}, false)
+}

@@ -1,0 +1,259 @@
+package partition
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+
+	"github.com/troupe-io/troupe/actors/topicconfig"
+	"github.com/troupe-io/troupe/actorsystem"
+	"github.com/troupe-io/troupe/protocol"
+	"github.com/troupe-io/troupe/raftactor"
+	"github.com/troupe-io/troupe/storage/segment"
+)
+
+// Config is what a partition actor is made of.
+type Config struct {
+	System   *actorsystem.System
+	Raft     *actor.PID // the raft actor of the partition's group
+	Segments *segment.Shared
+	Dir      string // of the segment files
+	Replica  *Replica
+	NodeID   raftactor.NodeID
+	Voters   []raftactor.NodeID // first configuration of the group
+	Options  Options
+	Log      zerolog.Logger
+}
+
+// Options are the broker's settings that partitions share.
+type Options struct {
+	// CheckpointAfter is how long applied data may wait for a checkpoint when nothing else asks for one.
+	CheckpointAfter time.Duration
+	// ProducerExpiry is producer.id.expiration.ms.
+	ProducerExpiry time.Duration
+	// IndexIntervalBytes is log.index.interval.bytes.
+	IndexIntervalBytes int64
+	// FileDeleteDelay is log.segment.delete.delay.ms.
+	FileDeleteDelay time.Duration
+}
+
+// partition is the state machine of one partition replica (Core lane; nothing here blocks).
+//
+// Invariants:
+//   - applied is the index of the last entry applied; it grows without gap or repeat, by what each Committed says.
+//   - log, producers, epochs are functions of exactly the entries up to applied, also in the middle of a Committed.
+//   - readers see a batch only after the entry that holds it was committed and appended (Publish).
+//   - every Produce taken in is answered once: from apply, from Dropped, or by Undelivered if this actor dies of it.
+type partition struct {
+	Config
+	self *actor.PID
+	log  *segment.Log // nil until Opened
+
+	applied   uint64
+	nextOff   int64
+	producers producers
+	epochs    []EpochStart
+
+	term    uint64
+	leading bool // by the raft group's word
+
+	proposals []raftactor.Proposal // collected from this batch of messages, proposed on Drained
+	backlog   backlog
+	answers   answers
+	waits     waits
+	reported  bool // the supervisor knows that the replica serves
+	checkpoints
+}
+
+// NewActor returns what makes a partition's incarnations, for actorsystem.Spec.New.
+func NewActor(cfg Config) func() actor.Actor {
+	return func() actor.Actor { return &partition{Config: cfg} }
+}
+
+// Messages between a partition and its supervisor.
+
+// serving tells the supervisor that the replica can be used: it leads and is current, or it knows who leads.
+type serving struct{ key Key }
+
+// configChanged says that Replica.Config is new.
+type configChanged struct{}
+
+// remove deletes the replica: its raft group, its files, then its actor.
+type remove struct{}
+
+// housekeeping asks for retention, rolling by age and expiry of producers.
+type housekeeping struct{}
+
+func (p *partition) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Produce:
+		p.produce(m)
+	case actorsystem.Drained:
+		p.propose()
+	case *raftactor.Committed:
+		p.committed(m)
+	case segment.Completion:
+		p.segmentCompleted(ctx, m)
+	case *Wait:
+		p.wait(m)
+	case *Cancel:
+		p.waits.cancel(m.Reply, m.Token)
+	case *raftactor.Dropped:
+		p.dropped(m)
+	case *raftactor.LeaderChanged:
+		p.leaderChanged(m)
+	case *raftactor.CheckpointWanted:
+		p.wantCheckpoint()
+	case checkpointDue:
+		p.checkpointTimer = nil
+		p.wantCheckpoint()
+	case *raftactor.CheckpointDurable:
+	case *DeleteRecords:
+		p.deleteRecords(m)
+	case *DescribeProducers:
+		p.send(m.Reply, &ProducersDescribed{Token: m.Token, Index: m.Index, Producers: p.producers.describe()})
+	case housekeeping:
+		p.housekeep()
+	case configChanged:
+		if p.log != nil {
+			p.log.SetOptions(p.segmentOptions())
+		}
+	case *raftactor.Opened:
+		p.opened(m)
+	case *raftactor.Restarted:
+		p.reopen()
+	case remove:
+		p.remove(ctx)
+	case *actor.Started:
+		p.self = ctx.Self()
+		p.reopen()
+	case *actor.Restarting:
+		p.release(false)
+	case *actor.Stopping:
+		p.release(false)
+	}
+}
+
+func (p *partition) send(to *actor.PID, m any) { p.System.Send(to, m) }
+
+func (p *partition) nowMs() int64 { return p.System.Clock().Now().UnixMilli() }
+
+// reopen (re)attaches to the raft group; everything above the last checkpoint is handed over again.
+func (p *partition) reopen() {
+	p.release(true)
+	*p = partition{Config: p.Config, self: p.self, waits: p.waits}
+	p.send(p.Raft, &raftactor.OpenGroup{Group: p.Replica.Group, Owner: p.self, Voters: p.Voters})
+}
+
+// release gives up what an incarnation holds outside the actor; with lost, whoever waits is told so.
+func (p *partition) release(lost bool) {
+	p.Replica.leader.Store(nil)
+	for i := range p.proposals {
+		if f := p.proposals[i].Frame; f != nil {
+			f.Release()
+		}
+		p.refuse(p.proposals[i].Waiter, protocol.ErrNotLeaderForPartition)
+	}
+	p.proposals = nil
+	p.backlog.refuse(p)
+	p.answers.flush(p.send)
+	p.stopCheckpoints()
+	if p.log != nil {
+		p.log.Close(false)
+		p.log = nil
+	}
+	if lost {
+		p.wakeAll()
+	}
+}
+
+func (p *partition) remove(ctx actor.Context) {
+	p.send(p.Raft, &raftactor.CloseGroup{Group: p.Replica.Group, Remove: true})
+	if p.log != nil {
+		p.log.Close(true)
+		p.log = nil
+	}
+	p.release(true)
+	ctx.Stop(ctx.Self())
+}
+
+func (p *partition) opened(m *raftactor.Opened) {
+	state := &snapshot{}
+	if len(m.Checkpoint.Data) > 0 {
+		var err error
+		if state, err = decodeSnapshot(m.Checkpoint.Data, p.nowMs()); err != nil {
+			panic(fmt.Errorf("partition %s-%d at index %d: %w", p.Replica.Topic, p.Replica.Partition, m.Checkpoint.Index, err))
+		}
+	}
+	p.applied = m.Checkpoint.Index
+	p.checkpointed = m.Checkpoint.Index
+	p.nextOff = state.log.LogEndOffset
+	p.producers, p.epochs = state.producers, state.epochs
+	p.publishEpochs()
+	p.log = segment.Open(p.Segments, p.Dir, p.self, p.segmentOptions(), state.log)
+	p.log.Publish(p.nextOff, p.nextOff)
+	p.Replica.reader.Store(p.log.Reader())
+	p.send(p.Raft, &raftactor.Resume{Group: p.Replica.Group, Applied: p.applied})
+}
+
+func (p *partition) segmentOptions() segment.Options {
+	c := p.Replica.Config()
+	return segmentOptions(c, p.Options)
+}
+
+func segmentOptions(c *topicconfig.Config, o Options) segment.Options {
+	return segment.Options{
+		SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMs,
+		RetentionBytes: c.RetentionBytes, RetentionMs: c.RetentionMs,
+		IndexInterval: o.IndexIntervalBytes, DeleteDelayMs: o.FileDeleteDelay.Milliseconds(),
+	}
+}
+
+func (p *partition) leaderChanged(m *raftactor.LeaderChanged) {
+	p.term = m.Term
+	p.leading = m.Leader == p.NodeID
+	l := &Leadership{Leader: int32(m.Leader), Epoch: int32(m.Term)}
+	if m.Leader == 0 {
+		l.Leader = -1
+	}
+	p.Replica.leader.Store(l)
+	p.wakeAll()
+	if m.Leader != 0 && !p.leading {
+		p.report()
+	}
+}
+
+// current marks the leadership as current once an entry of its own term is applied: everything acknowledged before is then
+// in this replica's log (Raft thesis, section 6.4).
+func (p *partition) current(term uint64) {
+	l := p.Replica.leader.Load()
+	if !p.leading || l == nil || l.Self || term != p.term {
+		return
+	}
+	p.Replica.leader.Store(&Leadership{Leader: l.Leader, Epoch: l.Epoch, Self: true})
+	p.report()
+}
+
+func (p *partition) report() {
+	if !p.reported {
+		p.reported = true
+		p.send(p.Replica.supervisor, serving{Key{p.Replica.TopicID, p.Replica.Partition}})
+	}
+}
+
+func (p *partition) publishEpochs() {
+	epochs := p.epochs[:len(p.epochs):len(p.epochs)]
+	p.Replica.epochs.Store(&epochs)
+}
+
+func (p *partition) wait(m *Wait) {
+	if p.log == nil || p.nextOff > m.Offset || p.Replica.Leadership().Leader != int32(p.NodeID) {
+		p.send(m.Reply, &Woken{Token: m.Token})
+		return
+	}
+	p.waits.add(*m)
+}
+
+func (p *partition) wakeAll() { p.waits.wake(p.send, func(*Wait) bool { return true }) }

@@ -1,0 +1,87 @@
+package partition
+
+import (
+	"github.com/troupe-io/troupe/actorsystem"
+	"github.com/troupe-io/troupe/raftactor"
+	"github.com/troupe-io/troupe/storage/segment"
+)
+
+// A checkpoint makes the segments durable up to what is applied and tells the WAL, so that older WAL files can be recycled
+// and a restart need not apply those entries again. It is taken when the WAL asks, and CheckpointAfter after the first
+// entry that has none.
+
+// checkpointDue is the timer's message.
+type checkpointDue struct{}
+
+type checkpoints struct {
+	checkpointed    uint64 // index of the last one handed to the raft actor
+	checkpointTimer actorsystem.Timer
+	taking          *taking
+	wantedAgain     bool
+}
+
+// taking is a checkpoint whose segment bytes are being written.
+type taking struct {
+	index uint64
+	state snapshot // the log's part comes with segment.Checkpointed
+	token uint64
+}
+
+func (p *partition) noteApplied() {
+	if p.checkpointTimer == nil && p.taking == nil && p.Options.CheckpointAfter > 0 {
+		p.checkpointTimer = p.System.SendAfter(p.Options.CheckpointAfter, p.self, checkpointDue{})
+	}
+}
+
+func (p *partition) wantCheckpoint() {
+	if p.log == nil {
+		return
+	}
+	if p.taking != nil {
+		p.wantedAgain = true
+		return
+	}
+	if p.applied == p.checkpointed {
+		return
+	}
+	// The producers are copied now: the checkpoint must be of exactly this index.
+	state := snapshot{epochs: p.epochs, producers: p.producers.clone()}
+	p.taking = &taking{index: p.applied, state: state, token: p.applied}
+	p.log.Checkpoint(p.applied)
+}
+
+func (p *partition) checkpointWritten(done *segment.Checkpointed) {
+	t := p.taking
+	if t == nil || t.token != done.Token {
+		return
+	}
+	p.taking = nil
+	t.state.log = done.State
+	p.checkpointed = t.index
+	p.send(p.Raft, &raftactor.Checkpoint{Group: p.Replica.Group, Index: t.index, Data: t.state.encode()})
+	if p.wantedAgain {
+		p.wantedAgain = false
+		p.wantCheckpoint()
+	} else if p.applied != p.checkpointed {
+		p.noteApplied()
+	}
+}
+
+func (p *partition) stopCheckpoints() {
+	if p.checkpointTimer != nil {
+		p.checkpointTimer.Stop()
+	}
+	p.checkpoints = checkpoints{}
+}
+
+func (s *producers) clone() producers {
+	c := producers{}
+	if len(s.byID) > 0 {
+		c.byID = make(map[int64]*producer, len(s.byID))
+		for id, p := range s.byID {
+			copied := *p
+			c.byID[id] = &copied
+		}
+	}
+	return c
+}

@@ -1,0 +1,189 @@
+package config
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// This file is the table of settings. A setting that is not enforced must not stand here.
+
+// Setting describes one setting.
+type Setting struct {
+	Key  string
+	Kind Kind
+	// Default as text; Auto computes it where it depends on the machine.
+	Default string
+	Auto    func() string
+	// Bounds of Int and Bytes (as numbers) and Duration (nanoseconds), both included.
+	Min, Max   int64
+	Unlimited  bool     // -1 is allowed and means no limit
+	MayBeEmpty bool     // "" is allowed
+	Choices    []string // of Enum; words an Addr takes instead of an address
+	// TopicKey is the topic configuration whose default this is, by Kafka's name.
+	TopicKey string
+	Doc      string
+
+	field func(*Settings) any // pointer to the field
+}
+
+// Env is the setting's environment variable.
+func (d *Setting) Env() string {
+	return EnvPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(d.Key))
+}
+
+// IsKafka says whether the key is one of Apache Kafka's broker configurations.
+func (d *Setting) IsKafka() bool { return strings.Contains(d.Key, ".") }
+
+// EnvPrefix begins every environment variable that Troupe reads.
+const EnvPrefix = "TROUPE_"
+
+const (
+	week  = "604800000"
+	noMax = math.MaxInt64
+)
+
+// Table lists every setting. The caller must not change it.
+func Table() []*Setting { return table }
+
+// Lookup finds a setting by its key.
+func Lookup(key string) *Setting { return byKey[key] }
+
+var table = []*Setting{
+	{Key: "node-id", Kind: Int, Default: "1", Min: 1, Max: math.MaxInt32,
+		Doc:   "This broker's id. It is written into the data directory and cannot change afterwards.",
+		field: func(s *Settings) any { return &s.NodeID }},
+	{Key: "data-dir", Kind: String, Default: "data",
+		Doc:   "Where everything durable lives: the write-ahead log and the partitions' segments. One broker a directory.",
+		field: func(s *Settings) any { return &s.DataDir }},
+	{Key: "kafka-addr", Kind: Addr, Default: "127.0.0.1:9092",
+		Doc:   "Where Kafka clients are listened for. Port 0 takes any free port.",
+		field: func(s *Settings) any { return &s.KafkaAddr }},
+	{Key: "advertised-addr", Kind: Addr, MayBeEmpty: true,
+		Doc:   "What clients are told to connect to; empty is kafka-addr, with this machine's address where that listens on all (0.0.0.0 is never advertised). Port 0 is the port in use.",
+		field: func(s *Settings) any { return &s.AdvertisedAddr }},
+	{Key: "admin-addr", Kind: Addr, Default: "127.0.0.1:9644", Choices: []string{"off"},
+		Doc:   "Where /metrics, /healthz, /readyz, /v1/… and /debug/pprof are served, without authentication.",
+		field: func(s *Settings) any { return &s.AdminAddr }},
+	{Key: "broker.rack", Kind: String, MayBeEmpty: true,
+		Doc:   "The rack that clients are told this broker stands in.",
+		field: func(s *Settings) any { return &s.Rack }},
+	{Key: "memory-limit", Kind: Bytes, Auto: defaultMemoryLimit, Min: 64 << 20, Max: noMax,
+		Doc:   "What the broker may use in all; the default is a quarter of the machine's (or the container's) memory. Overload beyond it is back pressure.",
+		field: func(s *Settings) any { return &s.MemoryLimit }},
+	{Key: "shutdown-timeout", Kind: Duration, Default: "20s", Min: int64(time.Second), Max: int64(time.Hour),
+		Doc:   "How long a stop (SIGTERM, SIGINT) may take to answer what is in flight.",
+		field: func(s *Settings) any { return &s.ShutdownTimeout }},
+	{Key: "log-level", Kind: Enum, Default: "info", Choices: []string{"debug", "info", "warn", "error"},
+		Doc:   "The least important log lines to write.",
+		field: func(s *Settings) any { return &s.LogLevel }},
+	{Key: "log-format", Kind: Enum, Default: "auto", Choices: []string{"auto", "console", "json"},
+		Doc:   "How log lines are written to standard error; auto is console on a terminal and json elsewhere.",
+		field: func(s *Settings) any { return &s.LogFormat }},
+
+	{Key: "wal-file-size", Kind: Bytes, Default: "64MiB", Min: 1 << 20, Max: 1 << 30,
+		Doc:   "Size of one file of the write-ahead log; files are recycled.",
+		field: func(s *Settings) any { return &s.WALFileSize }},
+	{Key: "wal-size-limit", Kind: Bytes, Default: "1GiB", Min: 8 << 20, Max: noMax,
+		Doc:   "Size of the whole write-ahead log; it bounds how long a restart takes.",
+		field: func(s *Settings) any { return &s.WALSizeLimit }},
+	{Key: "tail-cache", Kind: Bytes, Auto: defaultTailCache, Min: 8 << 20, Max: noMax,
+		Doc:   "Memory for the newest records of all partitions, from which consumers at the tail are served; the default is a quarter of memory-limit, at most 1GiB.",
+		field: func(s *Settings) any { return &s.TailCache }},
+	{Key: "open-segment-files", Kind: Int, Default: "256", Min: 16, Max: 1 << 20,
+		Doc:   "How many segment files are kept open at most.",
+		field: func(s *Settings) any { return &s.OpenSegmentFiles }},
+
+	{Key: "auto.create.topics.enable", Kind: Bool, Default: "true",
+		Doc:   "Create a topic when a client asks for its metadata.",
+		field: func(s *Settings) any { return &s.AutoCreateTopics }},
+	{Key: "num.partitions", Kind: Int, Default: "1", Min: 1, Max: 10_000,
+		Doc:   "Partitions of a topic that is created without a number.",
+		field: func(s *Settings) any { return &s.NumPartitions }},
+	{Key: "default.replication.factor", Kind: Int, Default: "1", Min: 1, Max: math.MaxInt16,
+		Doc:   "Replicas of a topic that is created without a number.",
+		field: func(s *Settings) any { return &s.ReplicationFactor }},
+
+	{Key: "max.connections", Kind: Int, Default: "10000", Min: 1, Max: math.MaxInt32,
+		Doc:   "Client connections at a time; further ones are closed at once.",
+		field: func(s *Settings) any { return &s.MaxConnections }},
+	{Key: "max.connections.per.ip", Kind: Int, Default: "2147483647", Min: 1, Max: math.MaxInt32,
+		Doc:   "Client connections at a time from one address.",
+		field: func(s *Settings) any { return &s.MaxConnectionsPerIP }},
+	{Key: "connections.max.idle.ms", Kind: Int, Default: "600000", Min: 1000, Max: noMax, Unlimited: true,
+		Doc:   "A connection on which nothing was asked for this long is closed.",
+		field: func(s *Settings) any { return &s.ConnectionsMaxIdleMs }},
+	{Key: "in-flight-bytes-per-connection", Kind: Bytes, Default: "16MiB", Min: 1 << 20, Max: noMax,
+		Doc:   "Bytes of unanswered requests above which a connection is not read from.",
+		field: func(s *Settings) any { return &s.InFlightPerConn }},
+	{Key: "in-flight-bytes", Kind: Bytes, Auto: defaultInFlight, Min: 8 << 20, Max: noMax,
+		Doc:   "Bytes of unanswered requests of all connections above which none is read from; the default is a quarter of memory-limit.",
+		field: func(s *Settings) any { return &s.InFlightTotal }},
+	{Key: "socket.request.max.bytes", Kind: Bytes, Default: "104857600", Min: 1 << 10, Max: math.MaxInt32,
+		Doc:   "The largest request; a longer one closes its connection.",
+		field: func(s *Settings) any { return &s.RequestMaxBytes }},
+	{Key: "fetch.max.bytes", Kind: Bytes, Default: "57671680", Min: 1 << 10, Max: math.MaxInt32,
+		Doc:   "The most bytes that one Fetch answers, save for a single larger batch.",
+		field: func(s *Settings) any { return &s.FetchMaxBytes }},
+	{Key: "max.incremental.fetch.session.cache.slots", Kind: Int, Default: "1000", Min: 0, Max: math.MaxInt32,
+		Doc:   "Fetch sessions (KIP-227) remembered at a time.",
+		field: func(s *Settings) any { return &s.FetchSessions }},
+
+	{Key: "log.retention.check.interval.ms", Kind: Int, Default: "300000", Min: 1, Max: noMax,
+		Doc:   "How often retention looks for segments to delete.",
+		field: func(s *Settings) any { return &s.RetentionCheckMs }},
+	{Key: "log.index.interval.bytes", Kind: Bytes, Default: "4096", Min: 0, Max: math.MaxInt32,
+		Doc:   "Bytes of log between two entries of the offset index.",
+		field: func(s *Settings) any { return &s.IndexIntervalBytes }},
+	{Key: "log.segment.delete.delay.ms", Kind: Int, Default: "60000", Min: 0, Max: noMax,
+		Doc:   "How long a deleted segment's files stay on disk.",
+		field: func(s *Settings) any { return &s.SegmentDeleteDelayMs }},
+	{Key: "producer.id.expiration.ms", Kind: Int, Default: "86400000", Min: 1, Max: noMax,
+		Doc:   "How long an idle idempotent producer's sequence numbers are remembered.",
+		field: func(s *Settings) any { return &s.ProducerIDExpiryMs }},
+
+	{Key: "log.retention.ms", Kind: Int, Default: week, Min: 1, Max: noMax, Unlimited: true, TopicKey: "retention.ms",
+		Doc:   "Default of retention.ms: how long records are kept.",
+		field: func(s *Settings) any { return &s.LogRetentionMs }},
+	{Key: "log.retention.bytes", Kind: Bytes, Default: "-1", Min: 0, Max: noMax, Unlimited: true, TopicKey: "retention.bytes",
+		Doc:   "Default of retention.bytes: how much of a partition is kept.",
+		field: func(s *Settings) any { return &s.LogRetentionBytes }},
+	{Key: "log.segment.bytes", Kind: Bytes, Default: "1073741824", Min: 1 << 20, Max: math.MaxInt32, TopicKey: "segment.bytes",
+		Doc:   "Default of segment.bytes: the size at which a new segment is begun.",
+		field: func(s *Settings) any { return &s.LogSegmentBytes }},
+	{Key: "log.roll.ms", Kind: Int, Default: week, Min: 1, Max: noMax, TopicKey: "segment.ms",
+		Doc:   "Default of segment.ms: the age at which a new segment is begun.",
+		field: func(s *Settings) any { return &s.LogRollMs }},
+	{Key: "message.max.bytes", Kind: Bytes, Default: "1048588", Min: 0, Max: math.MaxInt32, TopicKey: "max.message.bytes",
+		Doc:   "Default of max.message.bytes: the largest record batch.",
+		field: func(s *Settings) any { return &s.MessageMaxBytes }},
+	{Key: "log.message.timestamp.type", Kind: Enum, Default: "CreateTime", Choices: []string{"CreateTime", "LogAppendTime"}, TopicKey: "message.timestamp.type",
+		Doc:   "Default of message.timestamp.type: whose clock stamps records.",
+		field: func(s *Settings) any { return &s.MessageTimestampType }},
+	{Key: "log.message.timestamp.before.max.ms", Kind: Int, Default: "9223372036854775807", Min: 0, Max: noMax, TopicKey: "message.timestamp.before.max.ms",
+		Doc:   "Default of message.timestamp.before.max.ms: how far a record's time may lie in the past.",
+		field: func(s *Settings) any { return &s.MessageTimestampBefore }},
+	{Key: "log.message.timestamp.after.max.ms", Kind: Int, Default: "3600000", Min: 0, Max: noMax, TopicKey: "message.timestamp.after.max.ms",
+		Doc:   "Default of message.timestamp.after.max.ms: how far a record's time may lie in the future.",
+		field: func(s *Settings) any { return &s.MessageTimestampAfter }},
+	{Key: "compression.type", Kind: Enum, Default: "producer", Choices: []string{"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"}, TopicKey: "compression.type",
+		Doc:   "Default of compression.type: the codec records are kept in.",
+		field: func(s *Settings) any { return &s.CompressionType }},
+	{Key: "min.insync.replicas", Kind: Int, Default: "1", Min: 1, Max: math.MaxInt16, TopicKey: "min.insync.replicas",
+		Doc:   "Default of min.insync.replicas.",
+		field: func(s *Settings) any { return &s.MinInsyncReplicas }},
+	{Key: "log.cleanup.policy", Kind: Enum, Default: "delete", Choices: []string{"delete"}, TopicKey: "cleanup.policy",
+		Doc:   "Default of cleanup.policy; compaction is not built yet.",
+		field: func(s *Settings) any { return &s.LogCleanupPolicy }},
+	{Key: "log.cleaner.delete.retention.ms", Kind: Int, Default: "86400000", Min: 0, Max: noMax, TopicKey: "delete.retention.ms",
+		Doc:   "Default of delete.retention.ms: how long tombstones are kept.",
+		field: func(s *Settings) any { return &s.DeleteRetentionMs }},
+}
+
+var byKey = func() map[string]*Setting {
+	m := make(map[string]*Setting, len(table))
+	for _, d := range table {
+		m[d.Key] = d
+	}
+	return m
+}()

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package segment
+
+func willNeed(uintptr, int64, int64) {}

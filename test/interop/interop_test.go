@@ -1,0 +1,47 @@
+package interop
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/troupe-io/troupe/test/harness"
+)
+
+var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
+
+// records is how many go there and back in each combination.
+const records = 300
+
+func key(i int) string { return fmt.Sprintf("key-%d", i) }
+
+func value(i int) string { return fmt.Sprintf("value-%d-%s", i, strings.Repeat("x", 200)) }
+
+// expect checks one record that came back as the i-th.
+func expect(t *testing.T, i int, offset int64, k, v []byte) {
+	t.Helper()
+	if offset != int64(i) || string(k) != key(i) || string(v) != value(i) {
+		t.Fatalf("record %d: got %q=%.20q at offset %d", i, k, v, offset)
+	}
+}
+
+// combine runs f for each codec and each way to acknowledge, with a topic of its own.
+func combine(t *testing.T, client string, f func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool)) {
+	b := harness.Start(t)
+	for _, codec := range codecs {
+		for _, a := range []struct {
+			name       string
+			acks       int
+			idempotent bool
+		}{{"acks-0", 0, false}, {"acks-1", 1, false}, {"acks-all", -1, false}, {"idempotent", -1, true}} {
+			name := codec + "/" + a.name
+			t.Run(name, func(t *testing.T) {
+				topic := b.CreateTopic(client+"-"+strings.ReplaceAll(name, "/", "-"), 1, nil)
+				f(t, b, topic, codec, a.acks, a.idempotent)
+			})
+		}
+	}
+	if strings.Contains(b.Log(), "panicked") {
+		t.Error("an actor panicked")
+	}
+}
