@@ -38,6 +38,9 @@ type Config struct {
 // timerSlackMs is by how much a time-out may be late: all that fall due within it cost one wake.
 const timerSlackMs = 10
 
+// appendTimeoutMs is how long a batch may take before the coordinator gives it up.
+const appendTimeoutMs = 10_000
+
 // loadRetry is the pause after a failed read of the log.
 const loadRetry = time.Second
 
@@ -71,6 +74,7 @@ type coordinator struct {
 	writer  *writer
 	upTo    int64 // where loading ends
 
+	open    openRequests
 	timer   actorsystem.Timer
 	timerMs int64 // when timer fires; valid if it is not nil
 	waits   bool  // a partition.Wait is out
@@ -84,8 +88,10 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *actor.Restarting, *actor.Stopping:
 		c.leave(protocol.ErrNotCoordinator)
 		if c.waits {
-			c.cfg.System.Send(c.cfg.Actor, partition.Cancel{Reply: c.self, Token: waitToken{}})
+			c.cfg.System.Send(c.cfg.Actor, &partition.Cancel{Reply: c.self, Token: waitToken{}})
 		}
+	case LeadershipChanged:
+		c.look()
 	case *Request:
 		c.request(m)
 	case TopicDeleted:
@@ -96,9 +102,6 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		for i := range m.Results {
 			c.produced(&m.Results[i])
 		}
-	case partition.Woken:
-		c.waits = false
-		c.look()
 	case *partition.Woken:
 		c.waits = false
 		c.look()
@@ -115,12 +118,9 @@ func (c *coordinator) Receive(ctx actor.Context) {
 
 type waitToken struct{}
 
-// look follows the replica's leadership, and asks to be woken when it may have changed.
+// look follows the replica's leadership. While it leads the partition's actor wakes the coordinator when that ends; on standby
+// LeadershipChanged or the next request does.
 func (c *coordinator) look() {
-	if !c.waits {
-		c.waits = true
-		c.cfg.System.Send(c.cfg.Actor, partition.Wait{Offset: math.MaxInt64, Reply: c.self, Token: waitToken{}})
-	}
 	leads := c.cfg.Replica.Leadership().Self && c.cfg.Replica.Log() != nil
 	switch {
 	case leads && c.state == standby:
@@ -128,10 +128,15 @@ func (c *coordinator) look() {
 	case !leads && c.state != standby:
 		c.leave(protocol.ErrNotCoordinator)
 	}
+	if leads && !c.waits {
+		c.waits = true
+		c.cfg.System.Send(c.cfg.Actor, &partition.Wait{Offset: math.MaxInt64, Reply: c.self, Sender: c.cfg.System, Token: waitToken{}})
+	}
 }
 
 // enter begins a term by reading the log.
 func (c *coordinator) enter() {
+	c.disarm()
 	*c.terms++
 	c.term, c.state = *c.terms, loading
 	c.began = c.cfg.System.Clock().Now()
@@ -154,12 +159,18 @@ func (c *coordinator) leave(err protocol.ErrorCode) {
 	}
 	m := c.machine
 	c.machine, c.writer, c.state = nil, nil, standby
-	if c.timer != nil {
-		c.timer.Stop()
-		c.timer = nil
-	}
+	c.disarm()
+	defer func() {
+		// A Machine that has just failed may fail again here: its requests are answered all the same.
+		if failure := recover(); failure != nil {
+			c.cfg.Log.Error().Interface("panic", failure).Int32("partition", c.cfg.Partition).Msg("group coordinator could not unload")
+		}
+		for _, r := range c.open.take() {
+			r.refuse(err)
+		}
+	}()
 	m.Unload(c.nowMs(), err)
-	answer(m)
+	c.answer(m)
 }
 
 func (c *coordinator) nowMs() int64 {
@@ -215,7 +226,7 @@ func (c *coordinator) replayBatch(h *protocol.BatchHeader, b []byte) {
 		c.cfg.Log.Error().Err(err).Int32("partition", c.cfg.Partition).Int64("offset", h.BaseOffset).
 			Msg("group coordinator skips what it cannot read")
 	}
-	if err := record.Walk(b, func(_ int32, r record.Record) error {
+	if err := record.Walk(b, func(r record.Record) error {
 		if err := c.machine.Replay(c.nowMs(), r.Key, r.Value); err != nil {
 			skip(err)
 		}
@@ -227,8 +238,12 @@ func (c *coordinator) replayBatch(h *protocol.BatchHeader, b []byte) {
 
 func (c *coordinator) request(r *Request) {
 	c.cfg.Metrics.Requests.Inc()
+	if c.state == standby && c.timer == nil {
+		c.look()
+	}
 	switch c.state {
 	case active:
+		c.open.add(r)
 		c.machine.Handle(c.nowMs(), r, r.Client, r.Body)
 	case loading:
 		r.refuse(protocol.ErrCoordinatorLoadInProgress)
@@ -242,7 +257,7 @@ func (c *coordinator) produced(r *partition.ProduceResult) {
 	o := r.Token.(*outgoing)
 	err := protocol.ErrorCode(r.ErrorCode)
 	if c.state == standby {
-		return
+		return // what came through is read when the next term begins
 	}
 	if o.term != c.term {
 		// A former term's batch came through after this one began to read: what was read may lack it.
@@ -270,26 +285,39 @@ func (c *coordinator) drained() {
 		c.cfg.Metrics.Records.Add(float64(len(a.Records)))
 		c.writer.add(a)
 	}
-	answer(c.machine)
-	if p := c.writer.next(c.cfg.Frames, c.self, c.nowMs()); p != nil {
+	c.answer(c.machine)
+	now := c.nowMs()
+	if p := c.writer.next(c.cfg.Frames, now); p != nil {
+		p.Reply, p.Sender = c.self, c.cfg.System
 		c.cfg.Metrics.Batches.Inc()
 		c.cfg.System.Send(c.cfg.Actor, p)
 	}
-	if at, ok := c.machine.NextDeadline(); ok && (c.timer == nil || at+timerSlackMs < c.timerMs) {
-		c.arm(time.Duration(max(at-c.nowMs(), 0)+timerSlackMs) * time.Millisecond)
+	at, ok := c.machine.NextDeadline()
+	if limit := c.writer.sentMs + appendTimeoutMs; c.writer.onWay != nil && (!ok || limit < at) {
+		at, ok = limit, true
+	}
+	if ok && (c.timer == nil || at+timerSlackMs < c.timerMs) {
+		c.arm(time.Duration(max(at-now, 0)+timerSlackMs) * time.Millisecond)
 	}
 }
 
-func answer(m *group.Machine) {
+func (c *coordinator) answer(m *group.Machine) {
 	for _, r := range m.Replies() {
-		r.To.(*Request).answer(r.Response)
+		request := r.To.(*Request)
+		c.open.remove(request)
+		request.answer(r.Response)
+	}
+}
+
+func (c *coordinator) disarm() {
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
 	}
 }
 
 func (c *coordinator) arm(d time.Duration) {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
+	c.disarm()
 	c.timerMs = c.nowMs() + d.Milliseconds()
 	c.timer = c.cfg.System.SendAfter(d, c.self, tick{c.term})
 }
@@ -301,6 +329,15 @@ func (c *coordinator) tick(t tick) {
 	c.timer = nil
 	switch c.state {
 	case active:
+		if c.writer.onWay != nil && c.nowMs() >= c.writer.sentMs+appendTimeoutMs {
+			// Whether the batch will be committed is not known: begin anew from what is in the log. If it comes through
+			// later, produced sees that.
+			c.cfg.Log.Error().Int32("partition", c.cfg.Partition).Int64("ms", c.nowMs()-c.writer.sentMs).
+				Msg("a group coordinator's batch is not committed in time; it loads its partition again")
+			c.leave(protocol.ErrCoordinatorNotAvailable)
+			c.look()
+			return
+		}
 		c.machine.Tick(c.nowMs())
 	case standby:
 		c.look()

@@ -19,6 +19,8 @@ type Request struct {
 	Answer func(response any)
 
 	answered atomic.Bool
+	// prev and next link the requests that a coordinator has not answered yet.
+	prev, next *Request
 }
 
 // Undelivered answers a request that no coordinator will.
@@ -36,6 +38,9 @@ func (r *Request) refuse(err protocol.ErrorCode) { r.answer(group.ErrorResponse(
 // TopicDeleted tells that a topic is gone, with the offsets that groups committed for it.
 type TopicDeleted struct{ Topic string }
 
+// LeadershipChanged tells a coordinator on standby that its replica may lead now.
+type LeadershipChanged struct{}
+
 // tick is the timer's message.
 type tick struct{ term uint64 }
 
@@ -52,4 +57,42 @@ type loaded struct {
 	batches []byte
 	offset  int64 // where it was asked to begin
 	err     error
+}
+
+// openRequests are the requests that a coordinator has taken and not answered, oldest first. The zero value is empty.
+type openRequests struct{ first, last *Request }
+
+func (o *openRequests) add(r *Request) {
+	if r.prev = o.last; r.prev != nil {
+		r.prev.next = r
+	} else {
+		o.first = r
+	}
+	o.last = r
+}
+
+func (o *openRequests) remove(r *Request) {
+	if r.prev != nil {
+		r.prev.next = r.next
+	} else {
+		o.first = r.next
+	}
+	if r.next != nil {
+		r.next.prev = r.prev
+	} else {
+		o.last = r.prev
+	}
+	r.prev, r.next = nil, nil
+}
+
+// take empties the list.
+func (o *openRequests) take() (list []*Request) {
+	for r := o.first; r != nil; {
+		list = append(list, r)
+		next := r.next
+		r.prev, r.next = nil, nil
+		r = next
+	}
+	*o = openRequests{}
+	return list
 }

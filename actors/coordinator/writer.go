@@ -7,8 +7,6 @@ package coordinator
 //   - an append is told its fate once, after its last record's batch; it has failed if any of its batches has.
 
 import (
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actors/coordinator/record"
 	"github.com/troupe-io/troupe/actors/partition"
@@ -24,6 +22,7 @@ type writer struct {
 	term   uint64
 	queue  []*outgoing // the last one is open
 	onWay  *outgoing
+	sentMs int64                         // when onWay was sent
 	failed map[uint64]protocol.ErrorCode // appends of which a batch failed and another is to come
 	spare  *outgoing
 }
@@ -72,19 +71,19 @@ func (w *writer) push() *outgoing {
 	return o
 }
 
-// next is the Produce to send now, or nil. The frame's reference goes with it.
-func (w *writer) next(frames *protocol.FramePool, self *actor.PID, nowMs int64) *partition.Produce {
+// next is the Produce to send now, but for where to answer; or nil. The frame's reference goes with it.
+func (w *writer) next(frames *protocol.FramePool, nowMs int64) *partition.Produce {
 	if w.onWay != nil || len(w.queue) == 0 {
 		return nil
 	}
 	o := w.queue[0]
 	w.queue = append(w.queue[:0], w.queue[1:]...)
-	w.onWay = o
+	w.onWay, w.sentMs = o, nowMs
 	batch, header := o.builder.Seal(nowMs)
 	f := frames.Get(1 + len(batch)) // the partition writes a byte in front of the batch
 	copy(f.Bytes[1:], batch)
 	return &partition.Produce{
-		Batch: f.Bytes[1:], Frame: f, Start: 1, Header: header, Acks: -1, Reply: self, Token: o, AppendTimeMs: -1,
+		Batch: f.Bytes[1:], Frame: f, Start: 1, Header: header, Acks: -1, Token: o, AppendTimeMs: -1,
 	}
 }
 

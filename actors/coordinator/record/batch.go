@@ -5,8 +5,6 @@ package record
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"github.com/troupe-io/troupe/protocol"
 )
@@ -86,79 +84,21 @@ func (b *Builder) Seal(timestampMs int64) ([]byte, protocol.BatchHeader) {
 	return b.buf, h
 }
 
-var errRecord = errors.New("the record's fields do not fit its length")
+// decompressedMax bounds what a compressed batch may grow to, bytes. This broker writes none.
+const decompressedMax = 64 << 20
 
-// Walk calls f for every record of the uncompressed batch that b is, in order, with its offset delta. Key and value alias b.
-// Control batches (transaction markers) hold no records of the topic and are an error here.
-func Walk(b []byte, f func(delta int32, r Record) error) error {
-	h, err := protocol.ParseBatchHeader(b)
+// Walk calls f for every record of the one data batch that b is, in order; the record's slices are good until f returns.
+func Walk(b []byte, f func(r Record) error) error {
+	it, err := protocol.NewRecords(b, decompressedMax)
 	if err != nil {
 		return err
 	}
-	switch {
-	case h.Size() != len(b):
-		return fmt.Errorf("record batch at offset %d: header says %d bytes, %d found", h.BaseOffset, h.Size(), len(b))
-	case h.Magic != 2 || h.Codec() != protocol.CodecNone || h.Control():
-		return fmt.Errorf("record batch at offset %d: magic %d, attributes %#x: an uncompressed data batch of magic 2 is expected",
-			h.BaseOffset, h.Magic, h.Attributes)
-	}
-	return WalkRecords(b[protocol.BatchHeaderSize:], h.RecordCount, f)
-}
-
-// WalkRecords is Walk over the (decompressed) records of a batch alone.
-func WalkRecords(b []byte, count int32, f func(delta int32, r Record) error) error {
-	for i := range count {
-		size, n := binary.Varint(b)
-		if n <= 0 || size < 0 || size > int64(len(b)-n) {
-			return fmt.Errorf("record %d of %d: length %d with %d bytes left", i, count, size, len(b))
-		}
-		delta, r, err := parseRecord(b[n : n+int(size)])
-		if err != nil {
-			return fmt.Errorf("record %d of %d: %w", i, count, err)
-		}
-		if err := f(delta, r); err != nil {
+	defer it.Close()
+	for it.Next() {
+		r := it.Record()
+		if err := f(Record{Key: r.Key, Value: r.Value}); err != nil {
 			return err
 		}
-		b = b[n+int(size):]
 	}
-	if len(b) != 0 {
-		return fmt.Errorf("%d bytes are left after the last of %d records", len(b), count)
-	}
-	return nil
-}
-
-func parseRecord(b []byte) (delta int32, r Record, err error) {
-	if len(b) < 1 {
-		return 0, r, errRecord
-	}
-	b = b[1:] // attributes: unused
-	_, n := binary.Varint(b)
-	if n <= 0 {
-		return 0, r, errRecord
-	}
-	d, m := binary.Varint(b[n:])
-	if m <= 0 || d < 0 || d > 1<<31-1 {
-		return 0, r, errRecord
-	}
-	b = b[n+m:]
-	ok := true
-	if r.Key, b, ok = field(b); !ok {
-		return 0, r, errRecord
-	}
-	if r.Value, _, ok = field(b); !ok {
-		return 0, r, errRecord
-	}
-	return int32(d), r, nil // headers: unused
-}
-
-// field takes one length-prefixed field off b; null is nil, empty is not.
-func field(b []byte) (f, rest []byte, ok bool) {
-	size, n := binary.Varint(b)
-	if n <= 0 || size > int64(len(b)-n) {
-		return nil, nil, false
-	}
-	if size < 0 {
-		return nil, b[n:], true
-	}
-	return b[n : n+int(size) : n+int(size)], b[n+int(size):], true
+	return it.Err()
 }

@@ -227,10 +227,7 @@ func TestABatchGivesBackItsRecordsAndPassesTheBrokersChecks(t *testing.T) {
 			t.Errorf("round %d: header %+v, parsed %+v, %v", round, h, parsed, err)
 		}
 		var got []Record
-		if err := Walk(batch, func(delta int32, r Record) error {
-			if int(delta) != len(got) {
-				t.Errorf("record %d has offset delta %d", len(got), delta)
-			}
+		if err := Walk(batch, func(r Record) error {
 			got = append(got, r)
 			return nil
 		}); err != nil {
@@ -286,16 +283,5 @@ func FuzzParseValues(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-	})
-}
-
-func FuzzWalk(f *testing.F) {
-	var b Builder
-	b.Add([]byte("k"), []byte("v"))
-	b.Add([]byte("k"), nil)
-	batch, _ := b.Seal(1)
-	f.Add(batch)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		Walk(b, func(_ int32, r Record) error { return nil })
 	})
 }
