@@ -31,6 +31,9 @@ func steady(b *testing.B, groups int) (*world, []*kmsg.HeartbeatRequest) {
 		w.m.SyncGroup(w.now, "w", sync)
 		w.drain()
 		for _, x := range c.members {
+			sync.MemberID = x.id
+			w.m.SyncGroup(w.now, "w", sync)
+			w.drain()
 			h := kmsg.NewPtrHeartbeatRequest()
 			h.Group, h.MemberID, h.Generation = req.Group, x.id, c.generation
 			beats = append(beats, h)
@@ -51,7 +54,7 @@ func BenchmarkHeartbeatsOf1000GroupsOf3(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
-		w.now = 2_000_000 + int64(i) // one each millisecond
+		w.now++ // one each millisecond
 		if at, ok := w.m.NextDeadline(); ok && at <= w.now {
 			w.m.Tick(w.now)
 		}
