@@ -49,15 +49,27 @@ func hostOf(addr string) string {
 
 // createGroupTopic asks for the topic that holds the groups; nobody waits for it.
 func (b *Broker) createGroupTopic() {
-	b.System.Send(b.Controller, &controller.CreateTopics{Ask: controller.Ask{TimeoutMs: autoCreateTimeoutMs}, Topics: []controller.NewTopic{{
+	b.System.Send(b.Controller, &controller.CreateTopics{Ask: controller.Ask{TimeoutMs: autoCreateTimeoutMs, Done: b.groupTopicCreated}, Topics: []controller.NewTopic{{
 		Name: coordinator.Topic, Internal: true, Partitions: b.Settings.GroupTopicPartitions,
 		ReplicationFactor: b.Settings.GroupTopicReplicationFactor,
-		Configs: []controller.Setting{{Name: "cleanup.policy", Value: "compact"}, {Name: "compression.type", Value: "producer"},
-			{Name: "segment.bytes", Value: "104857600"}},
+		// Nothing of it may go by age or size: an offset is as old as its last commit.
+		Configs: []controller.Setting{{Name: "compression.type", Value: "producer"}, {Name: "segment.bytes", Value: "104857600"},
+			{Name: "retention.ms", Value: "-1"}, {Name: "retention.bytes", Value: "-1"}},
 	}}})
 }
 
 const inconsistentGroupProtocol = int16(protocol.ErrInconsistentGroupProtocol)
+
+// groupTopicCreated logs why the topic could not be made; that somebody else made it is no failure.
+func (b *Broker) groupTopicCreated(a controller.Answer) {
+	code, message := a.Code, a.Message
+	if code == 0 && len(a.Results) > 0 {
+		code, message = a.Results[0].Code, a.Results[0].Message
+	}
+	if err := protocol.ErrorCode(code); err != protocol.ErrNone && err != protocol.ErrTopicAlreadyExists {
+		b.Log.Error().Str("error", err.String()).Str("reason", message).Msg("the topic of the consumer groups cannot be created")
+	}
+}
 
 // gather runs done when n parts have been answered, on the goroutine of the last.
 type gather struct {

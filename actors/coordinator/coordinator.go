@@ -182,7 +182,11 @@ func (c *coordinator) loadFrom(offset int64) {
 		c.state = active
 		c.machine.Loaded(c.nowMs())
 		c.cfg.Metrics.Active.Inc()
-		c.cfg.Log.Info().Int32("partition", c.cfg.Partition).Int("groups", c.machine.Groups()).
+		level := zerolog.InfoLevel
+		if c.machine.Groups() == 0 {
+			level = zerolog.DebugLevel // most are empty
+		}
+		c.cfg.Log.WithLevel(level).Int32("partition", c.cfg.Partition).Int("groups", c.machine.Groups()).
 			Int64("offset", c.upTo).Int64("ms", c.nowMs()-c.beganMs).Msg("group coordinator is loaded")
 		return
 	}

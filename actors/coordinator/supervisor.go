@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"github.com/troupe-io/troupe/actors/controller"
@@ -27,15 +26,12 @@ type SupervisorConfig struct {
 	Controller *actor.PID
 	Replicas   *partition.Directory
 	Directory  *Directory
-	Group      group.Config // NewID nil: random UUIDs
+	Group      group.Config
 }
 
 // SupervisorSpec describes the broker's one supervisor of coordinators. A coordinator that fails too often is stopped; its
 // groups are answered COORDINATOR_NOT_AVAILABLE, the others go on.
 func SupervisorSpec(cfg SupervisorConfig) actorsystem.Spec {
-	if cfg.Group.NewID == nil {
-		cfg.Group.NewID = uuid.NewString
-	}
 	return actorsystem.Spec{Kind: "coordinators", Name: "0", Children: actorsystem.Restart(10, time.Minute),
 		New: func() actor.Actor { return &supervisor{cfg: cfg, running: map[int32]*child{}} }}
 }
@@ -47,11 +43,13 @@ type supervisor struct {
 	cfg     SupervisorConfig
 	loader  *actor.PID
 	running map[int32]*child // by partition of Topic
+	ending  bool
 }
 
 type child struct {
 	pid     *actor.PID
 	replica *partition.Replica
+	stopped bool // by us; one that failed too often stays down until the next Settled
 }
 
 func (s *supervisor) Receive(ctx actor.Context) {
@@ -68,6 +66,7 @@ func (s *supervisor) Receive(ctx actor.Context) {
 		s.cfg.System.Send(s.cfg.Controller, &controller.Subscribe{Subscriber: ctx.Self()})
 		s.look(ctx)
 	case *actor.Stopping, *actor.Restarting:
+		s.ending = true
 		s.cfg.System.Send(s.cfg.Controller, &controller.Unsubscribe{Subscriber: ctx.Self()})
 	case *controller.ImageChanged:
 		for _, t := range m.Deleted {
@@ -83,7 +82,9 @@ func (s *supervisor) Receive(ctx actor.Context) {
 			if c.pid.Equal(m.Who) {
 				delete(s.running, p)
 				s.cfg.Directory.Set(p, nil)
-				s.look(ctx)
+				if c.stopped && !s.ending { // for one of another replica
+					s.look(ctx)
+				}
 				return
 			}
 		}
@@ -103,6 +104,7 @@ func (s *supervisor) look(ctx actor.Context) {
 		case here[p] == c.replica:
 			s.cfg.System.Send(c.pid, LeadershipChanged{})
 		default:
+			c.stopped = true
 			s.cfg.System.Stop(c.pid) // Terminated goes on from here
 		}
 	}
@@ -118,7 +120,7 @@ func (s *supervisor) look(ctx actor.Context) {
 			continue
 		}
 		ctx.Watch(pid)
-		s.running[p] = &child{pid, r}
+		s.running[p] = &child{pid: pid, replica: r}
 		s.cfg.Directory.Set(p, pid)
 	}
 }
