@@ -4,7 +4,7 @@ package api
 // into one.
 
 import (
-	"net"
+	"strings"
 	"sync/atomic"
 
 	"github.com/troupe-io/troupe/actors/controller"
@@ -39,12 +39,12 @@ func (c *Call) coordinate(groupID string, body any, answer func(response any)) {
 	})
 }
 
-// hostOf is an address without its port.
+// hostOf is an address without its port, and an IPv6 address without its brackets.
 func hostOf(addr string) string {
-	if host, _, err := net.SplitHostPort(addr); err == nil {
-		return host
+	if i := strings.LastIndexByte(addr, ':'); i >= 0 {
+		addr = addr[:i]
 	}
-	return addr
+	return strings.Trim(addr, "[]")
 }
 
 // createGroupTopic asks for the topic that holds the groups; nobody waits for it.
