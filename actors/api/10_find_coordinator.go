@@ -3,6 +3,9 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/actors/controller"
+	"github.com/troupe-io/troupe/actors/coordinator"
 )
 
 // FindCoordinator, v0-v6.
@@ -12,7 +15,8 @@ import (
 //	v4     several keys at once
 //	v6     key type 2 (share groups)
 //
-// A group's coordinator is this broker. Transactions and share groups are not served: a transactional id is answered
+// A group's coordinator is the leader of its partition of __consumer_offsets; the first question creates that topic, and is
+// answered COORDINATOR_NOT_AVAILABLE, as are those until the partition has a leader. Transactions and share groups are not served: a transactional id is answered
 // COORDINATOR_NOT_AVAILABLE with a message, so that clients try again until they give up with that reason.
 func init() { register(10, 0, 6, findCoordinator) }
 
@@ -45,18 +49,31 @@ func findCoordinator(c *Call) {
 func coordinatorOf(c *Call, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	found := kmsg.NewFindCoordinatorResponseCoordinator()
 	found.Key, found.NodeID, found.Port = key, -1, -1
-	self := c.Broker.Metadata.Load().Broker(c.Broker.NodeID)
 	message := "NONE" // what Kafka says on success
 	switch {
 	case kind == keyTransaction:
 		found.ErrorCode, message = kerr.CoordinatorNotAvailable.Code, "this broker serves no transactions yet"
 	case kind != keyGroup:
 		found.ErrorCode, message = kerr.InvalidRequest.Code, "this broker has coordinators of groups only"
-	case self == nil:
-		found.ErrorCode, message = kerr.CoordinatorNotAvailable.Code, "the broker is starting"
 	default:
-		found.NodeID, found.Host, found.Port = self.ID, self.Host, self.Port
+		if leader := c.Broker.groupLeader(key); leader != nil {
+			found.NodeID, found.Host, found.Port = leader.ID, leader.Host, leader.Port
+		} else {
+			found.ErrorCode, message = kerr.CoordinatorNotAvailable.Code, "the coordinator is being made or elected"
+		}
 	}
 	found.ErrorMessage = &message
 	return found
+}
+
+// groupLeader is the broker that leads a group's partition, or nil.
+func (b *Broker) groupLeader(groupID string) *controller.Broker {
+	image := b.Metadata.Load()
+	topic := image.Topic(coordinator.Topic)
+	if topic == nil {
+		b.createGroupTopic()
+		return nil
+	}
+	p := coordinator.PartitionFor(groupID, int32(len(topic.Partitions)))
+	return image.Broker(b.placeOf(image, topic, p).leader)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-io/troupe/actors/controller"
+	"github.com/troupe-io/troupe/actors/coordinator"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/protocol"
@@ -27,6 +28,7 @@ type Broker struct {
 	Metadata   *controller.Holder
 	Controller *actor.PID // takes controller's messages
 	Replicas   *partition.Directory
+	Groups     *coordinator.Directory // nil serves no groups
 	Disk       *diskstate.State
 	Frames     *protocol.FramePool
 	Settings   Settings
@@ -44,6 +46,10 @@ type Settings struct {
 	FetchMaxBytes     int32 // fetch.max.bytes
 	RequestMaxBytes   int32 // socket.request.max.bytes
 	FetchSessionsMax  int   // max.incremental.fetch.session.cache.slots
+	// GroupTopicPartitions and GroupTopicReplicationFactor are how __consumer_offsets is made
+	// (offsets.topic.num.partitions, offsets.topic.replication.factor).
+	GroupTopicPartitions        int32
+	GroupTopicReplicationFactor int16
 	// Static describes the broker's configuration for DescribeConfigs: name → value, default?, read-only.
 	Static []StaticConfig
 }

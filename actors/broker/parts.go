@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-io/troupe/actors/api"
 	"github.com/troupe-io/troupe/actors/connection"
 	"github.com/troupe-io/troupe/actors/controller"
+	"github.com/troupe-io/troupe/actors/coordinator"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/protocol"
@@ -30,6 +31,7 @@ type parts struct {
 	disk        *diskstate.State
 	metadata    *controller.Holder
 	directory   *partition.Directory
+	groups      *coordinator.Directory
 	clusterID   string
 	directoryID string
 	self        controller.Broker
@@ -46,17 +48,22 @@ type parts struct {
 // metrics are one set for each room.
 type metrics struct {
 	wal        *wal.Metrics
+	groups     *coordinator.Metrics
 	segment    *segment.Metrics
 	raft       *raftactor.Metrics
 	controller *controller.Metrics
 	connection *connection.Metrics
 }
 
+// groupTopicPartitions is Kafka's default of offsets.topic.num.partitions.
+const groupTopicPartitions = 50
+
 // framesKept bounds the request buffers that stay allocated when nothing needs them (bytes).
 const framesKept = 32 << 20
 
 func newParts(cfg Config, system *actorsystem.System, files vfs.FS, disk *diskstate.State, id identity, self controller.Broker, door *connection.Listener) *parts {
 	p := &parts{cfg: cfg, system: system, files: files, disk: disk, metadata: &controller.Holder{}, directory: &partition.Directory{},
+		groups:    &coordinator.Directory{},
 		clusterID: id.ClusterID, directoryID: id.DirectoryID, self: self, door: door,
 		budget:    connection.NewBudget(cfg.InFlightTotal),
 		frames:    protocol.NewFramePool(min(framesKept, cfg.InFlightTotal)),
@@ -65,6 +72,7 @@ func newParts(cfg Config, system *actorsystem.System, files vfs.FS, disk *diskst
 	}
 	p.metrics = metrics{
 		wal:        wal.NewMetrics(cfg.Registerer),
+		groups:     coordinator.NewMetrics(cfg.Registerer),
 		segment:    segment.NewMetrics(cfg.Registerer, p.pool, p.openFiles),
 		raft:       raftactor.NewMetrics(cfg.Registerer),
 		controller: controller.NewMetrics(cfg.Registerer),
@@ -96,11 +104,12 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 		dir = p.cfg.DataDir
 	}
 	broker := &api.Broker{System: p.system, Log: p.cfg.Log, NodeID: p.cfg.NodeID, Metadata: p.metadata, Controller: controllerPID,
-		Replicas: p.directory, Disk: p.disk, Frames: p.frames, LogDir: filepath.Join(dir, "topics"),
+		Replicas: p.directory, Groups: p.groups, Disk: p.disk, Frames: p.frames, LogDir: filepath.Join(dir, "topics"),
 		Fetch: api.NewFetchSessions(p.cfg.FetchSessionsMax, randomNumber),
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes, RequestMaxBytes: p.cfg.RequestMaxBytes,
-			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static}}
+			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static,
+			GroupTopicPartitions: groupTopicPartitions, GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
 	limits := connection.DefaultLimits()
 	limits.RequestBytesMax = int64(p.cfg.RequestMaxBytes)
 	limits.BytesInFlightMax = p.cfg.InFlightPerConnection

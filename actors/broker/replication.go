@@ -11,8 +11,11 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
 
 	"github.com/troupe-io/troupe/actors/controller"
+	"github.com/troupe-io/troupe/actors/coordinator"
+	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/raftactor"
@@ -109,7 +112,14 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx.Send(r.root, replicationUp{controller: metadata})
+	rules := group.DefaultConfig()
+	rules.NewID = uuid.NewString
+	groups, err := spawn(coordinator.SupervisorSpec(coordinator.SupervisorConfig{System: r.system, Log: r.cfg.Log, Metrics: r.metrics.groups,
+		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: rules}))
+	if err != nil {
+		return err
+	}
+	ctx.Send(r.root, replicationUp{controller: metadata, groups: groups})
 	return nil
 }
 

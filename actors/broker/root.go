@@ -5,6 +5,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-io/troupe/actors/coordinator"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 )
@@ -18,10 +19,11 @@ type root struct {
 	broker      *Broker
 	replication *actor.PID
 	listener    *actor.PID
+	groups      *actor.PID // the supervisor of the coordinators
 }
 
-// replicationUp tells the root who takes the controller's messages.
-type replicationUp struct{ controller *actor.PID }
+// replicationUp tells the root who takes the controller's messages, and who supervises the group coordinators.
+type replicationUp struct{ controller, groups *actor.PID }
 
 func (r *root) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
@@ -36,6 +38,8 @@ func (r *root) Receive(ctx actor.Context) {
 		r.replication = pid
 		ctx.Watch(pid)
 	case replicationUp:
+		r.groups = m.groups
+		r.system.Send(r.groups, coordinator.Settled{})
 		if r.listener != nil {
 			return // the subtree restarted; its addresses are the same
 		}
@@ -47,6 +51,9 @@ func (r *root) Receive(ctx actor.Context) {
 		r.listener = pid
 		ctx.Watch(pid)
 	case partition.Settled:
+		if r.groups != nil {
+			r.system.Send(r.groups, coordinator.Settled{})
+		}
 		if image := r.metadata.Load(); image != nil && image.ClusterID != "" {
 			r.broker.readyOnce.Do(func() { close(r.broker.ready) })
 		}
