@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -202,6 +203,12 @@ func (s *scratch) lz4(src []byte, limit int) error {
 	return s.readAll(r, limit)
 }
 
+// zstdNeedsRoom says that the destination was too small. A block that runs into its end in the middle is reported by the library
+// with an error of another kind, which has no name.
+func zstdNeedsRoom(err error) bool {
+	return errors.Is(err, zstd.ErrDecoderSizeExceeded) || strings.HasPrefix(err.Error(), "output bigger than max block size")
+}
+
 func (s *scratch) zstd(src []byte, limit int) error {
 	// A block takes at least 4 bytes and yields at most zstdBlockBytes.
 	possible := min(limit, (len(src)/4+1)*zstdBlockBytes)
@@ -214,7 +221,7 @@ func (s *scratch) zstd(src []byte, limit int) error {
 			s.buf = out
 			return nil
 		}
-		if !errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		if !zstdNeedsRoom(err) {
 			return err
 		}
 		if size >= limit {

@@ -3,9 +3,11 @@ package protocol
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -103,5 +105,34 @@ func TestCodecNamesAreKafkas(t *testing.T) {
 	}
 	if _, ok := ParseCodec("brotli"); ok {
 		t.Error("brotli")
+	}
+}
+
+// A frame without a content size (every streaming writer's, librdkafka's among them) meets destinations that end in the middle of
+// a block, for every ratio of compression.
+func TestZstdFramesWithoutAContentSizeAreReadWhateverTheirRatio(t *testing.T) {
+	for _, lines := range []int{1, 10, 100, 1000, 4706, 5000, 20000, 100000} {
+		var plain, packed bytes.Buffer
+		for i := range lines {
+			fmt.Fprintf(&plain, "\x1e\x00\x00zstd-%d\x00", i)
+		}
+		w, err := zstd.NewWriter(&packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rest := plain.Bytes(); len(rest) > 0; {
+			n := min(len(rest), 40_000)
+			w.Write(rest[:n])
+			w.Flush()
+			rest = rest[n:]
+		}
+		w.Close()
+		got, err := Decompress(nil, CodecZstd, packed.Bytes(), 1<<24)
+		if err != nil || !bytes.Equal(got, plain.Bytes()) {
+			t.Errorf("%d lines, %d bytes in %d: %v", lines, plain.Len(), packed.Len(), err)
+		}
+		if _, err := Decompress(nil, CodecZstd, packed.Bytes(), plain.Len()-1); !errors.Is(err, ErrDecompressedTooLarge) {
+			t.Errorf("%d lines beyond the limit: %v", lines, err)
+		}
 	}
 }

@@ -89,7 +89,7 @@ func newBroker(t *testing.T) *Broker {
 	system := actorsystem.New(actorsystem.Config{})
 	t.Cleanup(system.Shutdown)
 	b := &Broker{System: system, NodeID: 1, Metadata: &controller.Holder{}, Replicas: &partition.Directory{}, Disk: &diskstate.State{}, LogDir: "/data",
-		Settings: Settings{AutoCreateTopics: true, NumPartitions: 2, ReplicationFactor: 1,
+		Settings: Settings{AutoCreateTopics: true, NumPartitions: 2, ReplicationFactor: 1, GroupTopicPartitions: 3, GroupTopicReplicationFactor: 1,
 			Static: []StaticConfig{{Name: "log.dirs", Value: "/data", Type: kmsg.ConfigTypeString, Doc: "where data is"},
 				{Name: "password", Value: "secret", Sensitive: true, Type: kmsg.ConfigTypePassword}}}}
 	spawn := func(spec actorsystem.Spec) *actor.PID {

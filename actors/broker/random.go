@@ -27,3 +27,6 @@ func newID() string {
 	id := uuid.New()
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
+
+// newUUID is a random member id's tail, in the usual text form.
+func newUUID() string { return uuid.NewString() }

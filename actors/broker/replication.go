@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/google/uuid"
 
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/coordinator"
@@ -113,7 +112,7 @@ func (r *replication) start(ctx actor.Context) error {
 		return err
 	}
 	rules := group.DefaultConfig()
-	rules.NewID = uuid.NewString
+	rules.NewID = newUUID
 	groups, err := spawn(coordinator.SupervisorSpec(coordinator.SupervisorConfig{System: r.system, Log: r.cfg.Log, Metrics: r.metrics.groups,
 		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: rules}))
 	if err != nil {
