@@ -36,7 +36,8 @@ type Config struct {
 	// VerifySelfChecked verifies such a payload when it is read back.
 	VerifySelfChecked func(data []byte) error
 
-	// Fanout runs do(0) … do(n-1), perhaps at the same time, and returns when all have returned. nil: one after the other.
+	// Fanout runs do(0) … do(n-1), perhaps at the same time, and returns when all have returned. nil: one after the other; Goroutines: a
+	// goroutine each. The result is the same.
 	Fanout func(n int, do func(i int))
 	// ScanWorkers is how many files recovery reads at the same time (through Fanout); default 2.
 	ScanWorkers int

@@ -31,6 +31,7 @@ type prepare struct {
 	size    int64
 	recycle *logFile // file to reuse, or to delete; nil: make a new one
 	delete  []string // names to delete in passing
+	eager   bool     // zero without pauses: the current file is slow as long as it has to do
 	send    func(*prepared)
 }
 
@@ -222,8 +223,8 @@ func (p *preparer) remove(name string) error {
 	return nil
 }
 
-// fill zeroes one step and comes back for the next after as long a pause, so that the log's own writes get their share of
-// the disk; or it publishes the file.
+// fill zeroes one step and comes back for the next, usually after as long a pause, so that the log's own writes get their
+// share of the disk; or it publishes the file.
 func (p *preparer) fill(ctx actor.Context) {
 	if p.f == nil {
 		return
@@ -239,7 +240,11 @@ func (p *preparer) fill(ctx actor.Context) {
 			return
 		}
 		p.at += n
-		p.cfg.System.SendAfter(min(p.clock.Now().Sub(began), 50*time.Millisecond), ctx.Self(), &step{p.job})
+		if p.job.eager {
+			p.cfg.System.Send(ctx.Self(), &step{p.job})
+		} else {
+			p.cfg.System.SendAfter(min(p.clock.Now().Sub(began), 50*time.Millisecond), ctx.Self(), &step{p.job})
+		}
 		return
 	}
 	p.zeroes = nil

@@ -324,36 +324,14 @@ func (d *driver) checkMoved(m *wal.Moved) {
 	}
 }
 
-type movedKey struct {
-	group wal.GroupID
-	index uint64
-}
-
 // compare checks what was recovered and makes it the model's new beginning; false: the machine crashed meanwhile.
 func (d *driver) compare(r *rig, got map[wal.GroupID]*wal.GroupState, what string) bool {
 	d.t.Helper()
 	next := map[wal.GroupID]*modelGroup{}
-	moved := map[movedKey]wal.Location{}
 	for id, s := range got {
 		m := modelState{hard: s.HardState, checkpoint: s.Checkpoint}
 		for _, e := range s.Entries {
-			data, err := r.log.Reader().ReadEntry(nil, e.Location)
-			for errors.Is(err, wal.ErrLocationGone) { // moved since; the log said so before the old file went
-				if at, ok := moved[movedKey{id, e.Index}]; ok {
-					delete(moved, movedKey{id, e.Index})
-					data, err = r.log.Reader().ReadEntry(nil, at)
-					continue
-				}
-				var mv *wal.Moved
-				select {
-				case mv = <-r.moved:
-				case <-time.After(20 * time.Second):
-					d.t.Fatalf("%s: group %d: entry %d is gone without a Moved", what, id, e.Index)
-				}
-				for _, x := range mv.Entries {
-					moved[movedKey{mv.Group, x.Index}] = x.Location
-				}
-			}
+			data, err := r.read(id, e)
 			if errors.Is(err, vfs.ErrCrashed) {
 				return false // nothing can be said; the model stays as it is
 			}
@@ -385,5 +363,5 @@ func (d *driver) compare(r *rig, got map[wal.GroupID]*wal.GroupState, what strin
 
 func small(c *wal.Config) {
 	c.FileBytes, c.FirstFileBytes, c.LimitBytes, c.WriteBytes = 128<<10, 64<<10, 512<<10, 8<<10
-	c.SelfChecked, c.VerifySelfChecked = selfChecked, verifySelfChecked
+	c.SelfChecked, c.VerifySelfChecked, c.Fanout = selfChecked, verifySelfChecked, wal.Goroutines
 }

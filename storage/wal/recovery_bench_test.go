@@ -2,7 +2,6 @@ package wal_test
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -34,7 +33,7 @@ func BenchmarkRecovery(b *testing.B) {
 			b.SetBytes(int64(written))
 			b.ResetTimer()
 			for range b.N {
-				r := newRig(b, vfs.OS(), dir, func(c *wal.Config) { c.Fanout = goroutines })
+				r := newRig(b, vfs.OS(), dir, func(c *wal.Config) { c.Fanout = wal.Goroutines })
 				if got := r.mustRecover()[2]; len(got.Entries) != written/size {
 					b.Fatalf("%d entries", len(got.Entries))
 				}
@@ -55,12 +54,4 @@ func BenchmarkStartFresh(b *testing.B) {
 		r.stop()
 		b.StartTimer()
 	}
-}
-
-func goroutines(n int, do func(int)) {
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { do(i) })
-	}
-	wg.Wait()
 }

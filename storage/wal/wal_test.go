@@ -2,6 +2,7 @@ package wal_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -38,6 +39,7 @@ type rig struct {
 	pressure chan *wal.Pressure
 	moved    chan *wal.Moved
 	seq      uint64
+	movedTo  map[movedKey]wal.Location
 }
 
 func testLog() zerolog.Logger {
@@ -153,8 +155,37 @@ func entries(term, from uint64, payloads ...string) []raftpb.Entry {
 	return out
 }
 
+// read reads a recovered entry; if it was moved meanwhile, where Moved says.
+func (r *rig) read(group wal.GroupID, e wal.EntryRef) ([]byte, error) {
+	r.t.Helper()
+	if r.movedTo == nil {
+		r.movedTo = map[movedKey]wal.Location{}
+	}
+	loc := e.Location
+	for {
+		data, err := r.log.Reader().ReadEntry(nil, loc)
+		if !errors.Is(err, wal.ErrLocationGone) {
+			return data, err
+		}
+		key := movedKey{group, e.Index}
+		for r.movedTo[key] == (wal.Location{}) { // the log says so before the old file goes
+			m := recv(r.t, r.moved, fmt.Sprintf("Moved for entry %d of group %d, which is gone from %+v", e.Index, group, loc))
+			for _, x := range m.Entries {
+				r.movedTo[movedKey{m.Group, x.Index}] = x.Location
+			}
+		}
+		loc = r.movedTo[key]
+		delete(r.movedTo, key)
+	}
+}
+
+type movedKey struct {
+	group wal.GroupID
+	index uint64
+}
+
 // show prints a group's state with the payloads read back.
-func (r *rig) show(s *wal.GroupState) string {
+func (r *rig) show(id wal.GroupID, s *wal.GroupState) string {
 	r.t.Helper()
 	if s == nil {
 		return "none"
@@ -163,7 +194,7 @@ func (r *rig) show(s *wal.GroupState) string {
 	fmt.Fprintf(&b, "term=%d vote=%d commit=%d checkpoint=%d/%d %q voters=%v:", s.HardState.Term, s.HardState.Vote, s.HardState.Commit,
 		s.Checkpoint.Index, s.Checkpoint.Term, s.Checkpoint.Data, s.Checkpoint.ConfState.Voters)
 	for _, e := range s.Entries {
-		data, err := r.log.Reader().ReadEntry(nil, e.Location)
+		data, err := r.read(id, e)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -210,7 +241,7 @@ func TestWhatIsAppendedIsRecovered(t *testing.T) {
 				t.Fatalf("recovered %d groups, want %d", len(groups), len(want))
 			}
 			for id, w := range want {
-				if g := r.show(groups[id]); g != w {
+				if g := r.show(id, groups[id]); g != w {
 					t.Errorf("group %d:\n got %s\nwant %s", id, g, w)
 				}
 			}

@@ -295,7 +295,7 @@ func (w *writer) wantSpare() {
 		limit += limitFilesOver * w.cfg.FileBytes
 	}
 	if w.totalBytes()+w.cfg.FileBytes <= limit {
-		w.submit(&prepare{seq: w.nextSeq(), size: w.cfg.FileBytes})
+		w.submit(&prepare{seq: w.nextSeq(), size: w.cfg.FileBytes, eager: w.cur() == nil || !w.cur().filled})
 		return
 	}
 	if w.timer == nil { // at the limit: say so, now and then
