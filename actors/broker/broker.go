@@ -70,8 +70,9 @@ func start(ctx context.Context, cfg Config, in world) (*Broker, error) {
 	}
 	b.system = actorsystem.New(actorsystem.Config{Clock: in.clock, Fault: cfg.Fault, Log: cfg.Log})
 	b.parts = newParts(cfg, b.system, files, diskstate.New(b.fail), dir.identity, self, b.listener)
-	if b.root, err = b.system.SpawnRoot(actorsystem.Spec{Kind: "broker", Name: fmt.Sprint(cfg.NodeID), Children: newReplicationStrategy(),
-		New: func() actor.Actor { return &root{broker: b, parts: b.parts} }}); err != nil {
+	children := newStrategy()
+	if b.root, err = b.system.SpawnRoot(actorsystem.Spec{Kind: "broker", Name: fmt.Sprint(cfg.NodeID), Children: children,
+		New: func() actor.Actor { return &root{broker: b, parts: b.parts, children: children} }}); err != nil {
 		b.listener.Close()
 		dir.close()
 		b.system.Shutdown()

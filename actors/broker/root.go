@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"fmt"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-io/troupe/actors/partition"
@@ -18,6 +16,8 @@ type root struct {
 	broker      *Broker
 	replication *actor.PID
 	listener    *actor.PID
+	children    *strategy
+	ending      bool // asked to stop: its children end because of that
 }
 
 // replicationUp tells the root who takes the controller's messages.
@@ -26,9 +26,9 @@ type replicationUp struct{ controller *actor.PID }
 func (r *root) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		self := ctx.Self()
-		pid, err := r.system.Spawn(ctx, actorsystem.Spec{Kind: "replication", Name: "1", Children: newReplicationStrategy(),
-			New: func() actor.Actor { return &replication{parts: r.parts, root: self} }})
+		self, children := ctx.Self(), newStrategy()
+		pid, err := r.system.Spawn(ctx, actorsystem.Spec{Kind: "replication", Name: "1", Children: children,
+			New: func() actor.Actor { return &replication{parts: r.parts, root: self, children: children} }})
 		if err != nil {
 			r.broker.fail(err)
 			return
@@ -53,7 +53,11 @@ func (r *root) Receive(ctx actor.Context) {
 	case gaveUp:
 		r.broker.fail(m.err)
 	case *actor.Terminated:
-		r.broker.fail(fmt.Errorf("%s was stopped by its supervisor after failing too often: the log has each failure with its stack", m.Who.Id))
+		if !r.ending {
+			r.broker.fail(r.children.gaveUp(m.Who))
+		}
+	case *actor.Stopping:
+		r.ending = true
 	}
 }
 
