@@ -148,6 +148,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		err = b.listener.Drain(b.system, drain)
 		err = errors.Join(err, b.system.StopWait(b.root, max(time.Second, time.Until(deadline))))
 		b.system.Shutdown()
+		b.parts.openFiles.Close()
 		b.dir.close()
 	})
 	return err
