@@ -26,7 +26,7 @@ type Undeliverable interface {
 //   - batch[next:] are messages taken but not yet handled; only the running goroutine touches them. A panic consumes the
 //     one message that caused it and no other.
 //   - system messages overtake user messages; while suspended (between a failure and the supervisor's word) only system
-//     messages are handled.
+//     messages are handled. An actor that was given up instead of restarted is no longer suspended: what is queued is turned away.
 type mailbox struct {
 	cell       *cell
 	clock      Clock
@@ -188,6 +188,9 @@ func (m *mailbox) runSystem(current *any) {
 		default:
 			*current = message
 			m.invoker.InvokeSystemMessage(message)
+			if m.suspended && m.cell.stopped.Load() { // given up after a failure: what is queued is to be turned away
+				m.suspended = false
+			}
 		}
 	}
 }

@@ -70,8 +70,9 @@ func start(ctx context.Context, cfg Config, in world) (*Broker, error) {
 	}
 	b.system = actorsystem.New(actorsystem.Config{Clock: in.clock, Fault: cfg.Fault, Log: cfg.Log})
 	b.parts = newParts(cfg, b.system, files, diskstate.New(b.fail), dir.identity, self, b.listener)
-	if b.root, err = b.system.SpawnRoot(actorsystem.Spec{Kind: "broker", Name: fmt.Sprint(cfg.NodeID), Children: newReplicationStrategy(),
-		New: func() actor.Actor { return &root{broker: b, parts: b.parts} }}); err != nil {
+	children := newStrategy()
+	if b.root, err = b.system.SpawnRoot(actorsystem.Spec{Kind: "broker", Name: fmt.Sprint(cfg.NodeID), Children: children,
+		New: func() actor.Actor { return &root{broker: b, parts: b.parts, children: children} }}); err != nil {
 		b.listener.Close()
 		dir.close()
 		b.system.Shutdown()
@@ -147,6 +148,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		err = b.listener.Drain(b.system, drain)
 		err = errors.Join(err, b.system.StopWait(b.root, max(time.Second, time.Until(deadline))))
 		b.system.Shutdown()
+		b.parts.openFiles.Close()
 		b.dir.close()
 	})
 	return err

@@ -35,7 +35,9 @@ const (
 // actors, the controller and the partitions.
 type replication struct {
 	*parts
-	root *actor.PID
+	root     *actor.PID
+	children *strategy
+	ending   bool // stopping or restarting: its children end because of that
 }
 
 func (r *replication) Receive(ctx actor.Context) {
@@ -45,7 +47,11 @@ func (r *replication) Receive(ctx actor.Context) {
 			ctx.Send(r.root, gaveUp{err})
 		}
 	case *actor.Terminated:
-		ctx.Send(r.root, gaveUp{fmt.Errorf("%s was stopped by its supervisor after failing too often: the log has each failure with its stack", m.Who.Id)})
+		if !r.ending {
+			ctx.Send(r.root, gaveUp{r.children.gaveUp(m.Who)})
+		}
+	case *actor.Stopping, *actor.Restarting:
+		r.ending = true
 	}
 }
 

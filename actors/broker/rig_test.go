@@ -135,3 +135,5 @@ func (s *stage) kill() {
 func (s *stage) restarts(kind string) uint64 { return s.System().RestartsByKind()[kind] }
 
 func faultOf(f actorsystem.FaultInjector) func(*Config) { return func(c *Config) { c.Fault = f } }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }

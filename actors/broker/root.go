@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"fmt"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-io/troupe/actors/coordinator"
@@ -20,6 +18,8 @@ type root struct {
 	replication *actor.PID
 	listener    *actor.PID
 	groups      *actor.PID // the supervisor of the coordinators
+	children    *strategy
+	ending      bool // asked to stop: its children end because of that
 }
 
 // replicationUp tells the root who takes the controller's messages, and who supervises the group coordinators.
@@ -28,9 +28,9 @@ type replicationUp struct{ controller, groups *actor.PID }
 func (r *root) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		self := ctx.Self()
-		pid, err := r.system.Spawn(ctx, actorsystem.Spec{Kind: "replication", Name: "1", Children: newReplicationStrategy(),
-			New: func() actor.Actor { return &replication{parts: r.parts, root: self} }})
+		self, children := ctx.Self(), newStrategy()
+		pid, err := r.system.Spawn(ctx, actorsystem.Spec{Kind: "replication", Name: "1", Children: children,
+			New: func() actor.Actor { return &replication{parts: r.parts, root: self, children: children} }})
 		if err != nil {
 			r.broker.fail(err)
 			return
@@ -60,7 +60,11 @@ func (r *root) Receive(ctx actor.Context) {
 	case gaveUp:
 		r.broker.fail(m.err)
 	case *actor.Terminated:
-		r.broker.fail(fmt.Errorf("%s was stopped by its supervisor after failing too often: the log has each failure with its stack", m.Who.Id))
+		if !r.ending {
+			r.broker.fail(r.children.gaveUp(m.Who))
+		}
+	case *actor.Stopping:
+		r.ending = true
 	}
 }
 

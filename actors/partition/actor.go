@@ -130,10 +130,8 @@ func (p *partition) Receive(ctx actor.Context) {
 	case *actor.Started:
 		p.self = ctx.Self()
 		p.reopen()
-	case *actor.Restarting:
-		p.release(false)
-	case *actor.Stopping:
-		p.release(false)
+	case *actor.Restarting, *actor.Stopping:
+		p.release()
 	}
 }
 
@@ -143,13 +141,13 @@ func (p *partition) nowMs() int64 { return p.System.Clock().Now().UnixMilli() }
 
 // reopen (re)attaches to the raft group; everything above the last checkpoint is handed over again.
 func (p *partition) reopen() {
-	p.release(true)
-	*p = partition{Config: p.Config, self: p.self, waits: p.waits}
+	p.release()
+	*p = partition{Config: p.Config, self: p.self}
 	p.send(p.Raft, &raftactor.OpenGroup{Group: p.Replica.Group, Owner: p.self, Voters: p.Voters})
 }
 
-// release gives up what an incarnation holds outside the actor; with lost, whoever waits is told so.
-func (p *partition) release(lost bool) {
+// release gives up what an incarnation holds outside the actor, and tells whoever waits.
+func (p *partition) release() {
 	p.Replica.leader.Store(nil)
 	for i := range p.proposals {
 		if f := p.proposals[i].Frame; f != nil {
@@ -165,9 +163,7 @@ func (p *partition) release(lost bool) {
 		p.log.Close(false)
 		p.log = nil
 	}
-	if lost {
-		p.wakeAll()
-	}
+	p.wakeAll()
 }
 
 func (p *partition) remove(ctx actor.Context) {
@@ -176,7 +172,7 @@ func (p *partition) remove(ctx actor.Context) {
 		p.log.Close(true)
 		p.log = nil
 	}
-	p.release(true)
+	p.release()
 	ctx.Stop(ctx.Self())
 }
 

@@ -185,7 +185,7 @@ func (p *partition) logFailed(ctx actor.Context, err error) {
 		p.Log.Warn().Err(err).Str("topic", p.Replica.Topic).Int32("partition", p.Replica.Partition).Msg("the partition opens its log again at the last checkpoint")
 		p.reopen()
 	case errors.Is(err, segment.ErrStopped): // the broker is stopping, and so is this actor
-		p.release(true)
+		p.release()
 		p.leading = false
 	default:
 		p.giveUp(ctx, err)
@@ -197,6 +197,6 @@ func (p *partition) giveUp(ctx actor.Context, err error) {
 	why := err.Error()
 	p.Replica.fault.Store(&why)
 	p.Log.Error().Err(err).Str("topic", p.Replica.Topic).Int32("partition", p.Replica.Partition).Msg("the partition's log cannot be used")
-	p.release(true)
+	p.release()
 	ctx.Stop(ctx.Self())
 }

@@ -203,3 +203,14 @@ func (c *FileCache) forgetDir(dir string) {
 	c.mu.Unlock()
 	c.forget(names...)
 }
+
+// Close closes every file that nobody uses, and the others with their last user: for the end of a broker.
+func (c *FileCache) Close() {
+	var names []string
+	c.mu.Lock()
+	for key := range c.open {
+		names = append(names, key.name)
+	}
+	c.mu.Unlock()
+	c.forget(names...)
+}
