@@ -17,6 +17,7 @@ type checkpoints struct {
 	checkpointed    uint64 // index of the last one handed to the raft actor
 	checkpointTimer actorsystem.Timer
 	taking          *taking
+	recording       uint64 // index of the one that is on its way into the WAL, 0: none
 	wantedAgain     bool
 }
 
@@ -28,7 +29,7 @@ type taking struct {
 }
 
 func (p *partition) noteApplied() {
-	if p.checkpointTimer == nil && p.taking == nil && p.Options.CheckpointAfter > 0 {
+	if p.checkpointTimer == nil && p.taking == nil && p.recording == 0 && p.Options.CheckpointAfter > 0 {
 		p.checkpointTimer = p.System.SendAfter(p.Options.CheckpointAfter, p.self, checkpointDue{})
 	}
 }
@@ -37,7 +38,9 @@ func (p *partition) wantCheckpoint() {
 	if p.log == nil {
 		return
 	}
-	if p.taking != nil {
+	// Asking the log for the next one lets it delete the files that only older ones need: not before the last is in the WAL, where a
+	// restart will find it.
+	if p.taking != nil || p.recording != 0 {
 		p.wantedAgain = true
 		return
 	}
@@ -57,8 +60,15 @@ func (p *partition) checkpointWritten(done *segment.Checkpointed) {
 	}
 	p.taking = nil
 	t.state.log = done.State
-	p.checkpointed = t.index
+	p.checkpointed, p.recording = t.index, t.index
 	p.send(p.Raft, &raftactor.Checkpoint{Group: p.Replica.Group, Index: t.index, Data: t.state.encode()})
+}
+
+func (p *partition) checkpointDurable(m *raftactor.CheckpointDurable) {
+	if p.recording == 0 || m.Index < p.recording {
+		return // of a former incarnation
+	}
+	p.recording = 0
 	if p.wantedAgain {
 		p.wantedAgain = false
 		p.wantCheckpoint()
