@@ -1,6 +1,7 @@
 package actorsystem
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -52,6 +53,57 @@ func TestWhatWaitsForAnActorThatIsGivenUpIsTurnedAway(t *testing.T) {
 		case <-n.turnedAway:
 		case <-time.After(5 * time.Second):
 			t.Fatalf("%d of 50 messages were turned away", i)
+		}
+	}
+}
+
+// An actor that fails while it waits for its children to stop ends all the same.
+func TestAnActorThatFailsWhileItStopsIsNotRestarted(t *testing.T) {
+	s := New(Config{})
+	defer s.Shutdown()
+	stopping, goOn := make(chan *actor.PID, 1), make(chan struct{})
+	spawn := func(ctx actor.Context, name string, receive actor.ReceiveFunc) {
+		if _, err := s.Spawn(ctx, Spec{Kind: "test", Name: name, Lane: Own, New: func() actor.Actor { return receive }}); err != nil {
+			t.Error(err)
+		}
+	}
+	up, once := make(chan struct{}), sync.Once{}
+	root, err := s.SpawnRoot(Spec{Kind: "test", Name: "grandparent", New: func() actor.Actor {
+		return actor.ReceiveFunc(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*actor.Started); !ok {
+				return
+			}
+			spawn(ctx, "parent", func(ctx actor.Context) {
+				switch ctx.Message().(type) {
+				case *actor.Started:
+					spawn(ctx, "child", func(ctx actor.Context) {
+						if _, ok := ctx.Message().(*actor.Stopping); ok {
+							<-goOn
+						}
+					})
+					once.Do(func() { close(up) })
+				case *actor.Stopping:
+					stopping <- ctx.Self()
+				case killer:
+					panic("killed")
+				}
+			})
+		})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-up
+	s.Stop(root)
+	k := killer{make(chan error, 1)}
+	s.Send(<-stopping, k)
+	<-k.turnedAway
+	for s.RestartsByKind()["test"] == 0 { // the supervisor has decided
+	}
+	close(goOn)
+	for end := time.Now().Add(5 * time.Second); len(s.Actors()) > 0; {
+		if time.Now().After(end) {
+			t.Fatalf("still there: %+v", s.Actors())
 		}
 	}
 }

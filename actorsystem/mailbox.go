@@ -47,6 +47,7 @@ type mailbox struct {
 	batch       []any
 	next        int
 	suspended   bool
+	stopping    bool // told to stop
 	wantDrained bool
 	drainDue    bool
 }
@@ -179,6 +180,14 @@ func (m *mailbox) runSystem(current *any) {
 			m.system = nil
 		}
 		m.mu.Unlock()
+		switch message.(type) {
+		case *actor.Stop:
+			m.stopping = true
+		case *actor.Restart:
+			if m.stopping {
+				continue // it failed on its way out: protoactor would bring it back, and whoever stops it would wait for ever
+			}
+		}
 		switch message.(type) {
 		case *actor.SuspendMailbox:
 			m.suspended = true

@@ -229,7 +229,7 @@ func (a *Raft) leaderChanged(g *group, leader, term uint64) {
 	g.leader, g.leaderTerm = leader, term
 	a.cfg.Metrics.leaderChanges.Inc()
 	if g.resumed {
-		a.cfg.System.Send(g.owner, &LeaderChanged{Group: g.id, Term: term, Leader: leader})
+		a.cfg.System.Send(g.owner, &LeaderChanged{Group: g.id, Term: term, Leader: leader, Committed: g.committed})
 	}
 	keep := uint64(0)
 	if g.node.Leads() {

@@ -144,7 +144,7 @@ func (a *Raft) onResume(m *Resume) {
 		return
 	}
 	g.resumed = true
-	a.cfg.System.Send(g.owner, &LeaderChanged{Group: g.id, Term: g.leaderTerm, Leader: g.leader})
+	a.cfg.System.Send(g.owner, &LeaderChanged{Group: g.id, Term: g.leaderTerm, Leader: g.leader, Committed: g.committed})
 	a.pump(g)
 	a.mark(g)
 }

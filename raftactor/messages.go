@@ -94,11 +94,14 @@ type Opened struct {
 }
 
 // LeaderChanged tells who leads the group now; Leader 0 is nobody. Sent after Resume and at each change, in order with Committed.
-// A leader has applied everything from before its term once it got a Committed whose Term is that of its leadership.
+// A leader has applied everything that was ever acknowledged once it got a Committed whose Term is that of its leadership and has
+// applied Committed: what lies between may have been acknowledged, in this very term, by the owner before it lost its state.
 type LeaderChanged struct {
 	Group  wal.GroupID
 	Term   uint64
 	Leader NodeID
+	// Committed is the index up to which entries have been handed to the owner, or to its former self.
+	Committed uint64
 }
 
 // Dropped returns proposals that were not appended or were overwritten. They may be retried by whoever waits.

@@ -79,6 +79,7 @@ type controller struct {
 	applied uint64
 	term    uint64
 	leader  raftactor.NodeID
+	known   uint64 // index up to which a former incarnation may have answered
 	current bool
 
 	events          events // since the last publication
@@ -187,7 +188,7 @@ func (c *controller) open(m *raftactor.Opened) {
 func (c *controller) leads() bool { return c.leader == raftactor.NodeID(c.cfg.Self.ID) }
 
 func (c *controller) leaderChanged(m *raftactor.LeaderChanged) {
-	c.term, c.leader, c.current = m.Term, m.Leader, false
+	c.term, c.leader, c.known, c.current = m.Term, m.Leader, m.Committed, false
 	c.idNext, c.idEnd = 0, 0
 	switch {
 	case c.leads():
@@ -233,7 +234,7 @@ func (c *controller) commit(m *raftactor.Committed) {
 		changed = changed || out.changed
 		c.events.add(&out)
 		c.cfg.Metrics.applied(cmd.kind())
-		if e.Term == c.term && !c.current {
+		if e.Term == c.term && e.Index > c.known && !c.current {
 			c.current, becameCurrent = true, true
 		}
 		if r, ok := e.Waiter.(*request); ok {

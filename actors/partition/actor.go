@@ -52,12 +52,14 @@ type partition struct {
 	log  *segment.Log // nil until Opened
 
 	applied   uint64
+	appliedAt uint64 // term of the entry at applied
 	nextOff   int64
 	producers producers
 	epochs    []EpochStart
 
 	term    uint64
-	leading bool // by the raft group's word
+	known   uint64 // index up to which a former incarnation may have acknowledged
+	leading bool   // by the raft group's word
 
 	proposals []raftactor.Proposal // collected from this batch of messages, proposed on Drained
 	backlog   backlog
@@ -184,7 +186,7 @@ func (p *partition) opened(m *raftactor.Opened) {
 			panic(fmt.Errorf("partition %s-%d at index %d: %w", p.Replica.Topic, p.Replica.Partition, m.Checkpoint.Index, err))
 		}
 	}
-	p.applied = m.Checkpoint.Index
+	p.applied, p.appliedAt = m.Checkpoint.Index, m.Checkpoint.Term
 	p.checkpointed = m.Checkpoint.Index
 	p.nextOff = state.log.LogEndOffset
 	p.producers, p.epochs = state.producers, state.epochs
@@ -209,24 +211,25 @@ func segmentOptions(c *topicconfig.Config, o Options) segment.Options {
 }
 
 func (p *partition) leaderChanged(m *raftactor.LeaderChanged) {
-	p.term = m.Term
+	p.term, p.known = m.Term, m.Committed
 	p.leading = m.Leader == p.NodeID
 	l := &Leadership{Leader: int32(m.Leader), Epoch: int32(m.Term)}
 	if m.Leader == 0 {
 		l.Leader = -1
 	}
 	p.Replica.leader.Store(l)
+	p.current() // at once if this incarnation began at a checkpoint of this term: there may be nothing more to apply
 	p.wakeAll()
 	if m.Leader != 0 && !p.leading {
 		p.report()
 	}
 }
 
-// current marks the leadership as current once an entry of its own term is applied: everything acknowledged before is then
-// in this replica's log (Raft thesis, section 6.4).
-func (p *partition) current(term uint64) {
+// current marks the leadership as current once an entry of its own term is applied, and all that raft had handed to a former
+// incarnation: everything acknowledged before is then in this replica's log (Raft thesis, section 6.4).
+func (p *partition) current() {
 	l := p.Replica.leader.Load()
-	if !p.leading || l == nil || l.Self || term != p.term {
+	if !p.leading || l == nil || l.Self || p.appliedAt != p.term || p.applied < p.known {
 		return
 	}
 	p.Replica.leader.Store(&Leadership{Leader: l.Leader, Epoch: l.Epoch, Self: true})

@@ -56,23 +56,21 @@ func (p *partition) committed(m *raftactor.Committed) {
 // apply works off the backlog as far as the log has room, then publishes and answers.
 func (p *partition) apply() {
 	defer p.answers.flush(p.send)
-	before, nowMs := p.nextOff, p.nowMs()
-	var whole uint64 // last index of the last batch that was applied to its end
+	before, from, nowMs := p.nextOff, p.applied, p.nowMs()
 	for len(p.backlog.batches) > 0 {
 		batch := &p.backlog.batches[0]
 		for len(batch.entries) > 0 && p.applyEntry(&batch.entries[0], nowMs) {
-			p.applied = batch.entries[0].Index
+			p.applied, p.appliedAt = batch.entries[0].Index, batch.entries[0].Term
 			batch.entries[0] = raftactor.Entry{}
 			batch.entries = batch.entries[1:]
 		}
 		if len(batch.entries) > 0 {
 			break
 		}
-		p.applied, whole = batch.last, batch.last
-		term := batch.term
+		p.applied, p.appliedAt = batch.last, batch.term
 		p.backlog.batches[0] = pending{}
 		p.backlog.batches = p.backlog.batches[1:]
-		p.current(term)
+		p.current()
 	}
 	if len(p.backlog.batches) == 0 {
 		p.backlog.batches = nil
@@ -81,8 +79,9 @@ func (p *partition) apply() {
 		p.log.Publish(p.nextOff, p.nextOff)
 		p.waits.wake(p.send, func(w *Wait) bool { return p.nextOff > w.Offset })
 	}
-	if whole != 0 {
-		p.send(p.Raft, &raftactor.Applied{Group: p.Replica.Group, Index: whole})
+	if p.applied != from {
+		// Also in the middle of a batch: a checkpoint may be taken there, of which the raft actor must not hear first.
+		p.send(p.Raft, &raftactor.Applied{Group: p.Replica.Group, Index: p.applied})
 		p.noteApplied()
 	}
 }

@@ -25,6 +25,7 @@ type checkpoints struct {
 type taking struct {
 	index uint64
 	state snapshot // the log's part comes with segment.Checkpointed
+	sent  bool     // to the WAL; a CheckpointDurable before that is a former incarnation's
 }
 
 func (p *partition) noteApplied() {
@@ -58,13 +59,13 @@ func (p *partition) checkpointWritten(done *segment.Checkpointed) {
 	if t == nil || t.index != done.Token {
 		return
 	}
-	t.state.log = done.State
+	t.state.log, t.sent = done.State, true
 	p.send(p.Raft, &raftactor.Checkpoint{Group: p.Replica.Group, Index: t.index, Data: t.state.encode()})
 }
 
 func (p *partition) checkpointDurable(m *raftactor.CheckpointDurable) {
 	t := p.taking
-	if t == nil || m.Index < t.index {
+	if t == nil || !t.sent || m.Index < t.index {
 		return
 	}
 	p.taking = nil

@@ -99,22 +99,26 @@ func TestDuplicatesAreAnsweredWithTheirOriginalsOffsetAlsoAfterRestarts(t *testi
 	}
 }
 
-// checkpoint takes one and waits until the WAL may forget what is below.
+// checkpoint takes one and waits until the WAL has it. Something must have been applied since the last.
 func (h *house) checkpoint() {
 	h.tb.Helper()
+	for len(h.kill.durable) > 0 {
+		<-h.kill.durable
+	}
 	h.sys.Send(h.replica.PID, &raftactor.CheckpointWanted{Group: h.replica.Group})
-	// Its bytes go through the segment writer, the raft actor and the WAL; a batch produced behind that is acknowledged later.
-	for range 3 {
-		h.mustProduceNothing()
+	select {
+	case <-h.kill.durable:
+	case <-time.After(answerTimeout):
+		h.tb.Fatalf("no checkpoint: %+v", h.sys.Actors())
 	}
 }
 
-// mustProduceNothing lets something travel all the way and leave no trace: a duplicate would need a producer, so it is a command.
-func (h *house) mustProduceNothing() {
+// settle waits until the partition has handled what it was sent before, leaving out all other answers.
+func (h *house) settle() {
 	h.tb.Helper()
-	h.sys.Send(h.replica.PID, &DescribeProducers{Reply: h.sink, Sender: h.sys, Token: "nothing"})
+	h.sys.Send(h.replica.PID, &DescribeProducers{Reply: h.sink, Sender: h.sys, Token: "settle"})
 	for {
-		if m, ok := h.next().(*ProducersDescribed); ok && m.Token == "nothing" {
+		if m, ok := h.next().(*ProducersDescribed); ok && m.Token == "settle" {
 			return
 		}
 	}
@@ -199,7 +203,7 @@ func TestRetentionMovesTheStartBySizeAndByAge(t *testing.T) {
 func (h *house) awaitStart(at int64) int64 {
 	h.tb.Helper()
 	for end := time.Now().Add(answerTimeout); ; {
-		h.mustProduceNothing()
+		h.settle()
 		if start := h.replica.Reader().Bounds().Start; start >= at {
 			return start
 		}
@@ -345,7 +349,7 @@ func TestAFullChunkPoolHoldsBatchesBackAndLosesNone(t *testing.T) {
 			results[r.Token.(int)] = r
 		}
 	}
-	h.mustProduceNothingElse(results)
+	h.settleInto(results)
 	if held := len(results); held > 80 {
 		t.Fatalf("%d batches of %d bytes were applied with a pool of %d", held, size, pool)
 	}
@@ -371,8 +375,8 @@ func TestAFullChunkPoolHoldsBatchesBackAndLosesNone(t *testing.T) {
 	}
 }
 
-// mustProduceNothingElse collects results until the partition has handled what it was sent.
-func (h *house) mustProduceNothingElse(results map[int]ProduceResult) {
+// settleInto collects results until the partition has handled what it was sent.
+func (h *house) settleInto(results map[int]ProduceResult) {
 	h.tb.Helper()
 	h.sys.Send(h.replica.PID, &DescribeProducers{Reply: h.sink, Sender: h.sys, Token: "nothing"})
 	for {

@@ -14,7 +14,7 @@ func (p *partition) deleteRecords(m *DeleteRecords) {
 	answer := func(code protocol.ErrorCode, low int64) {
 		p.send(m.Reply, &RecordsDeleted{Token: m.Token, Index: m.Index, ErrorCode: int16(code), LowWatermark: low})
 	}
-	if !p.leading || p.log == nil {
+	if p.log == nil || !p.Replica.Leadership().Self { // until what was acknowledged before is applied, the end is not known
 		answer(protocol.ErrNotLeaderForPartition, -1)
 		return
 	}

@@ -36,12 +36,16 @@ type aheadClock struct {
 
 func (c *aheadClock) Now() time.Time { return c.WallClock.Now().Add(time.Duration(c.ahead.Load())) }
 
-// killer panics the actor of a kind at its next message, once for each kill.
+// killer panics the actor of a kind at its next message, once for each kill. It also sees when a checkpoint is in the WAL.
 type killer struct {
 	partition, raft, wal atomic.Int64
+	durable              chan struct{}
 }
 
 func (k *killer) BeforeMessage(kind, _ string, _ uint64, message any) {
+	if _, ok := message.(*raftactor.CheckpointDurable); ok && len(k.durable) == 0 {
+		k.durable <- struct{}{}
+	}
 	var left *atomic.Int64
 	switch kind {
 	case "partition":
@@ -58,6 +62,16 @@ func (k *killer) BeforeMessage(kind, _ string, _ uint64, message any) {
 			panic(fmt.Sprintf("killed at %T", message))
 		}
 	}
+}
+
+// accident fails the test at the first panic that nobody asked for.
+type accident struct{ tb testing.TB }
+
+func (a accident) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte(`"panic"`)) && !bytes.Contains(line, []byte("killed at")) {
+		a.tb.Errorf("%s", line)
+	}
+	return len(line), nil
 }
 
 // setup is how a house is built; the zero value of each field means the default.
@@ -148,9 +162,9 @@ func newHouse(tb testing.TB, disk *vfs.Mem, s setup) *house {
 	if s.files == nil {
 		s.files = disk
 	}
-	h := &house{tb: tb, setup: s, disk: disk, clock: &aheadClock{}, kill: &killer{}, pool: segment.NewChunkPool(s.poolBytes),
+	h := &house{tb: tb, setup: s, disk: disk, clock: &aheadClock{}, kill: &killer{durable: make(chan struct{}, 2)}, pool: segment.NewChunkPool(s.poolBytes),
 		frames: protocol.NewFramePool(1 << 20), answers: make(chan any, 100_000)}
-	h.sys = actorsystem.New(actorsystem.Config{Clock: h.clock, Fault: h.kill})
+	h.sys = actorsystem.New(actorsystem.Config{Clock: h.clock, Fault: h.kill, Log: zerolog.New(accident{tb})})
 	var err error
 	h.sink, err = h.sys.SpawnRoot(actorsystem.Spec{Kind: "sink", Name: "1", New: func() actor.Actor {
 		return actor.ReceiveFunc(func(ctx actor.Context) {
@@ -320,7 +334,7 @@ func (h *house) produceUntil(r record) ProduceResult {
 			return got
 		}
 		if time.Now().After(end) {
-			h.tb.Fatal("still no leader")
+			h.tb.Fatalf("still no leader (%s): %+v", h.replica.Offline(), h.sys.Actors())
 		}
 	}
 }

@@ -220,11 +220,10 @@ func (s *supervisor) start(ctx actor.Context, t *controller.Topic, number int32)
 	key := Key{t.ID, number}
 	r := s.Directory.Lookup(t.ID, number) // of a former incarnation of this supervisor: readers hold on to it
 	if r == nil {
-		r = &Replica{Topic: t.Name, TopicID: t.ID, Partition: number, Group: placed.Group}
+		r = &Replica{Topic: t.Name, TopicID: t.ID, Partition: number, Group: placed.Group, supervisor: s.self}
 	}
 	r.config.Store(t.Config)
-	r.fault.Store(nil)
-	r.supervisor = s.self
+	r.fault.Store(nil) // a new start, a new chance
 	name := dirName(t.Name, number)
 	cfg := Config{System: s.System, Raft: s.Raft(placed.Group), Segments: s.Segments, Dir: path.Join(s.Dir, name), Replica: r,
 		NodeID: raftactor.NodeID(s.NodeID), Voters: voters, Options: s.Options, Log: s.Log}
@@ -233,7 +232,9 @@ func (s *supervisor) start(ctx actor.Context, t *controller.Topic, number int32)
 	if err != nil {
 		panic(err)
 	}
-	r.PID = pid
+	if r.PID == nil { // else it is the same: the supervisor's own name does not change, and readers look at it
+		r.PID = pid
+	}
 	ctx.Watch(pid)
 	s.replicas[key] = &entry{replica: r}
 	s.byPID[pid.Id] = key
