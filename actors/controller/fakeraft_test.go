@@ -28,7 +28,7 @@ type fakeRaft struct {
 func (f *fakeRaft) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *raftactor.OpenGroup:
-		f.owner = m.Owner
+		f.owner, f.held = m.Owner, nil // as the real one: nothing is delivered between Opened and Resume
 		f.system.Send(f.owner, &raftactor.Opened{Group: m.Group, Checkpoint: f.point})
 	case *raftactor.Resume:
 		f.term++
