@@ -48,6 +48,10 @@ func testConfigs(t *testing.T, b *broker) {
 			t.Errorf("%+v", r.Configs)
 		}
 	})
+	t.Run("min.insync.replicas is not one broker's, and its default stays", func(t *testing.T) {
+		wantCode(t, "of one broker", b.alter(t, brokerKind, "1", "min.insync.replicas", set, "1"), kerr.InvalidConfig.Code)
+		wantCode(t, "removing the default", b.alter(t, brokerKind, "", "min.insync.replicas", remove, ""), kerr.InvalidConfig.Code)
+	})
 	t.Run("an unknown broker key is taken", func(t *testing.T) {
 		wantCode(t, "set", b.alter(t, brokerKind, "1", "nobody.knows.me", set, "1"), 0)
 		wantCode(t, "delete", b.alter(t, brokerKind, "1", "nobody.knows.me", remove, ""), 0)

@@ -93,6 +93,9 @@ func testFetch(t *testing.T, b *broker) {
 		req := fetchRequest(topic, 0)
 		req.MaxBytes = -1
 		wantCode(t, "max bytes -1", whole(req), kerr.UnknownServerError.Code)
+		req = fetchRequest(topic, 0)
+		req.Topics[0].Partitions[0].PartitionMaxBytes = -1
+		wantCode(t, "partition max bytes -1", whole(req), kerr.UnknownServerError.Code)
 	})
 	t.Run("isolation level 7 is an unknown server error", func(t *testing.T) {
 		req := fetchRequest(topic, 0)

@@ -51,6 +51,7 @@ func testIdempotence(t *testing.T, b *broker) {
 		id := b.producerID(t)
 		b.mustProduce(t, topic, newBatch(1).by(id, 3, 77).bytes())
 		b.mustProduce(t, topic, newBatch(1).by(id, 3, 78).bytes())
+		wantCode(t, "a negative epoch", b.produce(t, topic, 9, newBatch(1).by(b.producerID(t), -3, 0).bytes()).ErrorCode, kerr.InvalidProducerEpoch.Code)
 	})
 	t.Run("a new epoch begins at 0 and shuts out the old one", func(t *testing.T) {
 		topic, _ := b.topic(t)
