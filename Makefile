@@ -28,8 +28,8 @@ run: build ## a broker on 127.0.0.1:9092 with its data in ./data (more flags: AR
 test: build build-chaos ## everything that must pass before a commit, in at most 8 minutes on 2 cores
 	$(GO) vet ./...
 	$(GO) vet -tags chaos ./cmd/...
-	$(GO) test -timeout 8m $(shell $(GO) list ./... | grep -v '/test$$')
-	TROUPE_BIN=$(CURDIR)/$(BIN) TROUPE_CHAOS_BIN=$(CURDIR)/bin/troupe-chaos $(GO) test -count=1 -timeout 6m ./test
+	$(GO) test -timeout 8m $(shell $(GO) list ./... | grep -vE '/test(/behaviour)?$$')
+	TROUPE_BIN=$(CURDIR)/$(BIN) TROUPE_CHAOS_BIN=$(CURDIR)/bin/troupe-chaos $(GO) test -count=1 -timeout 6m ./test ./test/behaviour
 
 race: ## the race detector on the concurrent packages
 	$(GO) test -race -short -timeout 12m $(RACE_PACKAGES)

@@ -109,7 +109,7 @@ func appendBatch(dst []byte, h *BatchHeader, payload []byte) ([]byte, error) {
 // gaps the offset deltas are numbered anew.
 func recompress(h *BatchHeader, payload []byte, target Codec, gaps bool) ([]byte, error) {
 	n := *h
-	n.Attributes = h.Attributes&^attrCodecMask | int16(target)
+	n.Attributes = h.Attributes&attrKnown&^attrCodecMask | int16(target)
 	if gaps {
 		var err error
 		if payload, err = renumber(h, payload); err != nil {

@@ -226,12 +226,13 @@ func validateRecords(batch []byte, h BatchHeader, payload []byte, lim *ProduceLi
 		}
 		v.Header, _ = ParseBatchHeader(v.Batch)
 	}
-	attributes, maxTimestamp := v.Header.Attributes&attrKnown&^attrLogAppendTime, max(highest, NoTimestamp)
+	attributes, maxTimestamp := v.Header.Attributes&^attrLogAppendTime, max(highest, NoTimestamp)
 	if lim.LogAppendTime {
 		attributes, maxTimestamp = attributes|attrLogAppendTime, lim.NowMs
 		v.AppendTimeMs = lim.NowMs
 	}
 	if attributes != v.Header.Attributes || maxTimestamp != v.Header.MaxTimestamp {
+		attributes &= attrKnown // as Kafka: unknown bits last as long as nothing in the header changes
 		setTimes(v.Batch, attributes, maxTimestamp)
 		v.Header.Attributes, v.Header.MaxTimestamp = attributes, maxTimestamp
 		v.Header.CRC = binary.BigEndian.Uint32(v.Batch[atCRC:])

@@ -161,6 +161,9 @@ func (f *fetchCall) look() (available int64, now bool) {
 		case code == protocol.ErrNone && f.call.Version < 10 && r.Config().CompressionType == "zstd":
 			code = protocol.ErrUnsupportedCompressionType
 		}
+		if code == protocol.ErrNone && p.asked.PartitionMaxBytes < 0 {
+			code = protocol.ErrUnknownServerError
+		}
 		if code == protocol.ErrNone {
 			code = f.bounds(p)
 		}

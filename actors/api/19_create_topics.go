@@ -87,6 +87,7 @@ func newTopic(settings *Settings, t *kmsg.CreateTopicsRequestTopic) (topic contr
 func refuseTopic(name string, code int16, message string) kmsg.CreateTopicsResponseTopic {
 	rt := kmsg.NewCreateTopicsResponseTopic()
 	rt.Topic, rt.ErrorCode, rt.ErrorMessage = name, code, &message
+	rt.Configs = []kmsg.CreateTopicsResponseTopicConfig{} // empty, not null
 	return rt
 }
 

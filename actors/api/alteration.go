@@ -69,6 +69,9 @@ func (c *Call) alter(list []alteration, validateOnly bool, answer func([]alterat
 	c.Broker.System.Send(c.Broker.Controller, msg)
 }
 
+// minISR must be the same for every broker that may lead a partition (KIP-966), so Kafka takes no value for one broker alone.
+const minISR = "min.insync.replicas"
+
 // alterable says why a resource cannot be altered, or nil.
 func (b *Broker) alterable(a *alteration) *refusal {
 	seen := make(map[string]bool, len(a.change.Ops))
@@ -91,6 +94,9 @@ func (b *Broker) alterable(a *alteration) *refusal {
 			}
 		}
 		for _, op := range a.change.Ops {
+			if op.Name == minISR && (a.name != "" || op.Op == controller.OpDelete) {
+				return refuseWith(kerr.InvalidConfig, "%s is one value for all brokers, which can be set but not removed: set it on the brokers' default or on a topic", minISR)
+			}
 			if b.readOnly(op.Name) {
 				return refuseWith(kerr.InvalidRequest, "%s is read when the broker starts; set it in the broker's configuration", op.Name)
 			}

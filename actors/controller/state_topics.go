@@ -50,7 +50,7 @@ func (s *state) newTopic(t *NewTopic) (*Topic, Result) {
 		return nil, refused(kerr.InvalidRequest, "the name %s is the controller's own", t.Name)
 	}
 	if _, exists := s.topics.get(t.Name); exists {
-		return nil, refused(kerr.TopicAlreadyExists, "there is already a topic %q", t.Name)
+		return nil, refused(kerr.TopicAlreadyExists, "topic %q already exists", t.Name)
 	}
 	if key := collisionKey(t.Name); key != "" {
 		if other, collides := s.collisions.get(key); collides {

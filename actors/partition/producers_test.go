@@ -18,7 +18,8 @@ func TestIdempotentBatchesAreJudgedAsKafkaDoes(t *testing.T) {
 		duplicate bool
 	}
 	for name, steps := range map[string][]step{
-		"any first sequence of an unknown producer": {{h: header(1, 3, 17, 5)}, {h: header(1, 3, 22, 1)}},
+		"any first sequence of an unknown producer":   {{h: header(1, 3, 17, 5)}, {h: header(1, 3, 22, 1)}},
+		"a negative epoch":                            {{h: header(1, -3, 0, 1), code: protocol.ErrInvalidProducerEpoch}},
 		"a gap":                                       {{h: header(1, 0, 0, 5)}, {h: header(1, 0, 6, 1), code: protocol.ErrOutOfOrderSequenceNumber}},
 		"a duplicate of the last":                     {{h: header(1, 0, 0, 5)}, {h: header(1, 0, 0, 5), duplicate: true}},
 		"a duplicate of the fifth last":               {{h: header(1, 0, 0, 1)}, {h: header(1, 0, 1, 1)}, {h: header(1, 0, 2, 1)}, {h: header(1, 0, 3, 1)}, {h: header(1, 0, 4, 1)}, {h: header(1, 0, 0, 1), duplicate: true}},

@@ -220,6 +220,14 @@ func (b *Broker) Log() string {
 	return string(raw)
 }
 
+// MustNotHavePanicked checks that no actor has.
+func (b *Broker) MustNotHavePanicked() {
+	b.t.Helper()
+	if strings.Contains(b.Log(), "panicked") {
+		b.t.Error("an actor panicked")
+	}
+}
+
 // TryGet asks the admin address; code 0 means that nobody answered.
 func (b *Broker) TryGet(path string) (code int, body string) {
 	client := http.Client{Timeout: 10 * time.Second}
