@@ -26,6 +26,7 @@ var imports = map[string][]string{
 	"bench":             {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
 	"test":              nil, // black box: it knows the binary and the wire, nothing of the inside
 	"internal/archtest": nil,
+	"internal/apitable": {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
 }
 
 // deterministic are the rooms whose code must get time, randomness, disk, network and concurrency from outside.
