@@ -38,6 +38,7 @@ func (a *Raft) checkpointDurable(g *group, index uint64) {
 	if g.resumed {
 		a.cfg.System.Send(g.owner, &CheckpointDurable{Group: g.id, Index: index})
 	}
+	a.opened(g)
 }
 
 func (a *Raft) onPressure(m *wal.Pressure) {

@@ -41,6 +41,7 @@ type group struct {
 	applied   uint64 // last entry the owner has applied
 	responded uint64 // last entry whose application was reported to raft; > applied after the owner restarted
 	resumed   bool
+	reopening bool               // the owner has opened the group again and was not answered
 	applies   [][]raftpb.Message // responses owed to raft, in order; each is one message, with its entries
 	confs     []confAt           // configurations since the checkpoint, the first is that of the checkpoint
 
@@ -110,6 +111,16 @@ func (q *inflights) pop() inflight {
 	q.queue[q.head] = inflight{}
 	q.head++
 	return i
+}
+
+// holdsCheckpoint says that a checkpoint is on its way into the WAL.
+func (q *inflights) holdsCheckpoint() bool {
+	for i := range q.queue[q.head:] {
+		if q.queue[q.head+i].checkpoint != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // settled is the last append up to which all are answered.

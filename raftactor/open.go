@@ -101,7 +101,8 @@ func (a *Raft) onOpen(m *OpenGroup) {
 	a.mark(g)
 }
 
-// reopen gives a running group to a new owner, or to the old one that lost its state: it starts over at the checkpoint.
+// reopen gives a running group to a new owner, or to the old one that lost its state: it starts over at the checkpoint, once that is in
+// the WAL: an owner may delete what only older checkpoints need, and a restart of this actor would find those.
 func (a *Raft) reopen(g *group, m *OpenGroup) {
 	if !g.owner.Equal(m.Owner) {
 		g.frames.abandonTo(g.delivered) // the former owner may still read them
@@ -113,7 +114,16 @@ func (a *Raft) reopen(g *group, m *OpenGroup) {
 	g.waiters.drain(0, &waiters)
 	a.drop(g, waiters, ErrRestarted)
 	a.dropPending(g, ErrRestarted)
-	a.cfg.System.Send(g.owner, &Opened{Group: g.id, Checkpoint: g.view.checkpoint})
+	g.reopening = true
+	a.opened(g)
+}
+
+// opened answers a reopen that waits, if it need not wait any more.
+func (a *Raft) opened(g *group) {
+	if g.reopening && !g.inflight.holdsCheckpoint() {
+		g.reopening = false
+		a.cfg.System.Send(g.owner, &Opened{Group: g.id, Checkpoint: g.view.checkpoint})
+	}
 }
 
 // start makes the group from what the WAL has of it (st), or from nothing.
