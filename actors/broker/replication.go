@@ -93,7 +93,7 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = spawn(actorsystem.Spec{Kind: "partitions", Name: fmt.Sprint(r.cfg.NodeID), Children: partition.Supervision(),
+	partitions, err := spawn(actorsystem.Spec{Kind: "partitions", Name: fmt.Sprint(r.cfg.NodeID), Children: partition.Supervision(),
 		New: partition.NewSupervisor(partition.SupervisorConfig{
 			System: r.system, Raft: shard, Controller: metadata, Directory: r.directory, Segments: shared,
 			Dir: r.dataPath("topics"), NodeID: r.cfg.NodeID, Housekeeping: r.cfg.RetentionCheckInterval, Log: r.cfg.Log, Observer: r.root,
@@ -103,7 +103,7 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx.Send(r.root, replicationUp{controller: metadata})
+	ctx.Send(r.root, replicationUp{controller: metadata, partitions: partitions, segmentWriters: shared.Writers})
 	return nil
 }
 

@@ -20,8 +20,11 @@ type root struct {
 	listener    *actor.PID
 }
 
-// replicationUp tells the root who takes the controller's messages.
-type replicationUp struct{ controller *actor.PID }
+// replicationUp tells the root who takes the controller's messages, and an orderly stop whom to stop in turn.
+type replicationUp struct {
+	controller, partitions *actor.PID
+	segmentWriters         []*actor.PID
+}
 
 func (r *root) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
@@ -36,6 +39,7 @@ func (r *root) Receive(ctx actor.Context) {
 		r.replication = pid
 		ctx.Watch(pid)
 	case replicationUp:
+		r.broker.replication.Store(&m)
 		if r.listener != nil {
 			return // the subtree restarted; its addresses are the same
 		}

@@ -18,6 +18,7 @@ type checkpoints struct {
 	checkpointTimer actorsystem.Timer
 	taking          *taking
 	wantedAgain     bool
+	askedFor        uint64 // the supervisor waits until this index is checkpointed; 0: it does not
 }
 
 // taking is a checkpoint whose segment bytes are being written.
@@ -50,6 +51,17 @@ func (p *partition) wantCheckpoint() {
 	p.log.Checkpoint(p.applied)
 }
 
+// checkpointNow takes a checkpoint that the supervisor waits for. A replica that is not open yet has nothing to write: its records
+// are in the WAL.
+func (p *partition) checkpointNow() {
+	if p.log == nil || p.applied == p.checkpointed {
+		p.send(p.Replica.supervisor, checkpointCurrent{p.Replica})
+		return
+	}
+	p.askedFor = p.applied
+	p.wantCheckpoint()
+}
+
 func (p *partition) checkpointWritten(done *segment.Checkpointed) {
 	t := p.taking
 	if t == nil || t.token != done.Token {
@@ -59,6 +71,10 @@ func (p *partition) checkpointWritten(done *segment.Checkpointed) {
 	t.state.log = done.State
 	p.checkpointed = t.index
 	p.send(p.Raft, &raftactor.Checkpoint{Group: p.Replica.Group, Index: t.index, Data: t.state.encode()})
+	if p.askedFor != 0 && p.checkpointed >= p.askedFor {
+		p.askedFor = 0
+		p.send(p.Replica.supervisor, checkpointCurrent{p.Replica})
+	}
 	if p.wantedAgain {
 		p.wantedAgain = false
 		p.wantCheckpoint()

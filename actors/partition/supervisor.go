@@ -37,6 +37,14 @@ type SupervisorConfig struct {
 // Settled says that every partition of the image with that Index serves on this broker (or has been given up).
 type Settled struct{ Index uint64 }
 
+// CheckpointAll asks the supervisor for a checkpoint of every replica, before an orderly stop: whoever reads the segment files then
+// finds all records in them, and the next start has nothing to apply again.
+type CheckpointAll struct {
+	// Done is called once, on the supervisor's goroutine, when all that had been applied is in the segment files. A replica
+	// that cannot write keeps it from being called: wait with a bound.
+	Done func()
+}
+
 // supervisor starts and stops the partition actors that the metadata image places on this broker, and tells the controller
 // when an image is in force here (ImageApplied).
 //
@@ -49,6 +57,10 @@ type supervisor struct {
 	byPID    map[string]Key
 	pending  int // replicas that do not serve yet, or are not yet removed
 	timer    actorsystem.Timer
+	stopping bool // its children end because it does
+
+	checkpointing  map[*Replica]bool // those that CheckpointAll still waits for
+	checkpointDone func()
 }
 
 type entry struct {
@@ -81,17 +93,44 @@ func (s *supervisor) Receive(ctx actor.Context) {
 			e.serving = true
 			s.settled()
 		}
+	case CheckpointAll:
+		s.checkpointAll(m)
+	case checkpointCurrent:
+		delete(s.checkpointing, m.replica)
+		s.checkpointed()
 	case *actor.Terminated:
-		s.ended(m.Who)
+		if !s.stopping {
+			s.ended(m.Who)
+		}
 	case housekeeping:
 		for _, e := range s.replicas {
 			s.System.Send(e.replica.PID, housekeeping{})
 		}
 		s.schedule()
 	case *actor.Stopping, *actor.Restarting:
+		s.stopping = true
 		if s.timer != nil {
 			s.timer.Stop()
 		}
+	}
+}
+
+func (s *supervisor) checkpointAll(m CheckpointAll) {
+	s.checkpointing, s.checkpointDone = make(map[*Replica]bool, len(s.replicas)), m.Done
+	for _, e := range s.replicas {
+		if !e.dead && !e.removing {
+			s.checkpointing[e.replica] = true
+			s.System.Send(e.replica.PID, checkpointNow{})
+		}
+	}
+	s.checkpointed()
+}
+
+// checkpointed ends CheckpointAll when nobody is waited for.
+func (s *supervisor) checkpointed() {
+	if done := s.checkpointDone; done != nil && len(s.checkpointing) == 0 {
+		s.checkpointDone = nil
+		done()
 	}
 }
 
@@ -225,6 +264,8 @@ func (s *supervisor) ended(pid *actor.PID) {
 	}
 	delete(s.byPID, pid.Id)
 	e := s.replicas[key]
+	delete(s.checkpointing, e.replica)
+	s.checkpointed()
 	if e.removing {
 		delete(s.replicas, key)
 		s.settled()
