@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-io/troupe/actors/connection"
+	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/storage/diskstate"
+	"github.com/troupe-io/troupe/storage/segment"
 	"github.com/troupe-io/troupe/storage/vfs"
 )
 
@@ -30,6 +33,9 @@ type Broker struct {
 	doneOnce  sync.Once
 	err       error // set before done is closed
 	stopOnce  sync.Once
+	stopping  atomic.Bool // actors end because they were told to
+
+	replication atomic.Pointer[replicationUp] // the subtree, once it is up
 }
 
 // startTimeout bounds the wait for the root actor to be up (not for recovery, which may take as long as it takes).
@@ -129,13 +135,16 @@ func (b *Broker) Err() error {
 
 // fail ends the broker for a reason nothing can mend. Any goroutine may call it.
 func (b *Broker) fail(err error) {
+	if b.stopping.Load() {
+		return
+	}
 	b.doneOnce.Do(func() {
 		b.err = err
 		close(b.done)
 	})
 }
 
-// Shutdown stops accepting, answers what is in flight, syncs and ends everything, within ctx.
+// Shutdown stops accepting, answers what is in flight, brings the segment files up to date and ends everything, within ctx.
 func (b *Broker) Shutdown(ctx context.Context) error {
 	var err error
 	b.stopOnce.Do(func() {
@@ -143,15 +152,48 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 		if !ok {
 			deadline = time.Now().Add(startTimeout)
 		}
-		// Two thirds of the time for the clients, the rest for the actors.
+		// Two thirds of the time for the clients, half of the rest for the segment files, what remains for the actors.
 		drain := time.Until(deadline) * 2 / 3
 		err = b.listener.Drain(b.system, drain)
+		b.stopping.Store(true)
+		b.closeSegments(time.Until(deadline) / 2)
 		err = errors.Join(err, b.system.StopWait(b.root, max(time.Second, time.Until(deadline))))
+		err = errors.Join(err, b.parts.disk.Failed())
 		b.system.Shutdown()
 		b.parts.openFiles.Close()
 		b.dir.close()
 	})
 	return err
+}
+
+// closeSegments brings the segment files up to date and closes them, for at most the given time: a start after this applies nothing
+// again, and other tools find every record and no padding. What is not written in time is in the write-ahead log as ever.
+func (b *Broker) closeSegments(within time.Duration) {
+	up, disk := b.replication.Load(), b.parts.disk
+	if up == nil || !disk.Writable() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	await := func(to *actor.PID, message func(done func()) any) bool {
+		answered := make(chan struct{})
+		b.system.Send(to, message(func() { close(answered) }))
+		select {
+		case <-answered:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	current := await(up.partitions, func(done func()) any { return partition.CheckpointAll{Done: done} })
+	// The partitions close their logs as they stop; the writers do what that asks of them before they are stopped themselves.
+	current = b.system.StopWait(up.partitions, max(within/2, time.Second)) == nil && current
+	for _, writer := range up.segmentWriters {
+		current = await(writer, func(done func()) any { return segment.Barrier{Done: done} }) && current
+	}
+	if !current {
+		b.cfg.Log.Warn().Dur("waited", within).Msg("stopping before all segment files are up to date; the write-ahead log has what they lack")
+	}
 }
 
 func (d *dataDir) close() { d.lock.Close() }

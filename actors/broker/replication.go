@@ -107,7 +107,7 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_, err = spawn(actorsystem.Spec{Kind: "partitions", Name: fmt.Sprint(r.cfg.NodeID), Children: partition.Supervision(),
+	partitions, err := spawn(actorsystem.Spec{Kind: "partitions", Name: fmt.Sprint(r.cfg.NodeID), Children: partition.Supervision(),
 		New: partition.NewSupervisor(partition.SupervisorConfig{
 			System: r.system, Raft: shard, Controller: metadata, Directory: r.directory, Segments: shared,
 			Dir: r.dataPath("topics"), Found: found, NodeID: r.cfg.NodeID, Housekeeping: r.cfg.RetentionCheckInterval, Log: r.cfg.Log, Observer: r.root,
@@ -124,7 +124,7 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx.Send(r.root, replicationUp{controller: metadata, groups: groups})
+	ctx.Send(r.root, replicationUp{controller: metadata, groups: groups, partitions: partitions, segmentWriters: shared.Writers})
 	return nil
 }
 

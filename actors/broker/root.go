@@ -22,8 +22,12 @@ type root struct {
 	ending      bool // asked to stop: its children end because of that
 }
 
-// replicationUp tells the root who takes the controller's messages, and who supervises the group coordinators.
-type replicationUp struct{ controller, groups *actor.PID }
+// replicationUp tells the root who takes the controller's messages, who supervises the group coordinators, and an orderly stop whom to
+// stop in turn.
+type replicationUp struct {
+	controller, groups, partitions *actor.PID
+	segmentWriters                 []*actor.PID
+}
 
 func (r *root) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
@@ -40,6 +44,7 @@ func (r *root) Receive(ctx actor.Context) {
 	case replicationUp:
 		r.groups = m.groups
 		r.system.Send(r.groups, coordinator.Settled{})
+		r.broker.replication.Store(&m)
 		if r.listener != nil {
 			return // the subtree restarted; its addresses are the same
 		}

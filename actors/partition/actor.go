@@ -85,6 +85,12 @@ type configChanged struct{}
 // remove deletes the replica: its raft group, its files, then its actor.
 type remove struct{}
 
+// checkpointNow asks for checkpointCurrent as soon as all that is applied now is in the segment files.
+type checkpointNow struct{}
+
+// checkpointCurrent answers checkpointNow, to the supervisor.
+type checkpointCurrent struct{ replica *Replica }
+
 // housekeeping asks for retention, rolling by age and expiry of producers.
 type housekeeping struct{}
 
@@ -111,6 +117,8 @@ func (p *partition) Receive(ctx actor.Context) {
 	case checkpointDue:
 		p.checkpointTimer = nil
 		p.wantCheckpoint()
+	case checkpointNow:
+		p.checkpointNow()
 	case *raftactor.CheckpointDurable:
 		p.checkpointDurable(m)
 	case *DeleteRecords:

@@ -18,6 +18,7 @@ type checkpoints struct {
 	checkpointTimer actorsystem.Timer
 	taking          *taking
 	wantedAgain     bool
+	askedFor        uint64 // the supervisor waits until this index is checkpointed; 0: it does not
 }
 
 // taking is a checkpoint under way: first its segment bytes are written, then it goes to the WAL. The next one begins only
@@ -53,6 +54,17 @@ func (p *partition) wantCheckpoint() {
 	p.log.Checkpoint(p.applied)
 }
 
+// checkpointNow takes a checkpoint that the supervisor waits for. A replica that is not open yet has nothing to write: its records
+// are in the WAL.
+func (p *partition) checkpointNow() {
+	if p.log == nil || p.applied == p.checkpointed {
+		p.send(p.Replica.supervisor, checkpointCurrent{p.Replica})
+		return
+	}
+	p.askedFor = p.applied
+	p.wantCheckpoint()
+}
+
 // checkpointWritten hands a checkpoint whose segments are durable to the WAL.
 func (p *partition) checkpointWritten(done *segment.Checkpointed) {
 	t := p.taking
@@ -70,6 +82,10 @@ func (p *partition) checkpointDurable(m *raftactor.CheckpointDurable) {
 	}
 	p.taking = nil
 	p.checkpointed = t.index
+	if p.askedFor != 0 && p.checkpointed >= p.askedFor {
+		p.askedFor = 0
+		p.send(p.Replica.supervisor, checkpointCurrent{p.Replica})
+	}
 	if p.wantedAgain {
 		p.wantedAgain = false
 		p.wantCheckpoint()

@@ -38,6 +38,14 @@ type SupervisorConfig struct {
 // Settled says that every partition of the image with that Index serves on this broker (or has been given up).
 type Settled struct{ Index uint64 }
 
+// CheckpointAll asks the supervisor for a checkpoint of every replica, before an orderly stop: whoever reads the segment files then
+// finds all records in them, and the next start has nothing to apply again.
+type CheckpointAll struct {
+	// Done is called once, on the supervisor's goroutine, when all that had been applied is in the segment files. A replica
+	// that cannot write keeps it from being called: wait with a bound.
+	Done func()
+}
+
 // supervisor starts and stops the partition actors that the metadata image places on this broker, and tells the controller
 // when an image is in force here (ImageApplied).
 //
@@ -51,6 +59,9 @@ type supervisor struct {
 	pending  int // replicas that do not serve yet, or are not yet removed
 	timer    actorsystem.Timer
 	ending   bool // this incarnation is being stopped, its children with it
+
+	checkpointing  map[*Replica]bool // those that CheckpointAll still waits for
+	checkpointDone func()
 }
 
 type entry struct {
@@ -83,6 +94,11 @@ func (s *supervisor) Receive(ctx actor.Context) {
 			e.serving = true
 			s.settled()
 		}
+	case CheckpointAll:
+		s.checkpointAll(m)
+	case checkpointCurrent:
+		delete(s.checkpointing, m.replica)
+		s.checkpointed()
 	case *actor.Terminated:
 		if !s.ending { // otherwise it ends with its supervisor
 			s.ended(m.Who)
@@ -97,6 +113,25 @@ func (s *supervisor) Receive(ctx actor.Context) {
 		if s.timer != nil {
 			s.timer.Stop()
 		}
+	}
+}
+
+func (s *supervisor) checkpointAll(m CheckpointAll) {
+	s.checkpointing, s.checkpointDone = make(map[*Replica]bool, len(s.replicas)), m.Done
+	for _, e := range s.replicas {
+		if !e.dead && !e.removing {
+			s.checkpointing[e.replica] = true
+			s.System.Send(e.replica.PID, checkpointNow{})
+		}
+	}
+	s.checkpointed()
+}
+
+// checkpointed ends CheckpointAll when nobody is waited for.
+func (s *supervisor) checkpointed() {
+	if done := s.checkpointDone; done != nil && len(s.checkpointing) == 0 {
+		s.checkpointDone = nil
+		done()
 	}
 }
 
@@ -250,6 +285,8 @@ func (s *supervisor) ended(pid *actor.PID) {
 	}
 	delete(s.byPID, pid.Id)
 	e := s.replicas[key]
+	delete(s.checkpointing, e.replica)
+	s.checkpointed()
 	if e.removing {
 		delete(s.replicas, key)
 		s.settled()

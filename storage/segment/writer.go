@@ -96,6 +96,10 @@ func (o *opBase) settle(err error) (first bool) {
 // retry is the timer's message to a writer that waits for space.
 type retry struct{}
 
+// Barrier asks a writer actor to call Done, on its own goroutine, when it has done all that was sent to it before (what waits for
+// disk space excepted): the end of an orderly stop, after the logs were closed.
+type Barrier struct{ Done func() }
+
 // removeFiles is the timer's message that the delay of a deletion is over.
 type removeFiles struct {
 	names []string
@@ -120,6 +124,8 @@ func (w *Writer) Handle(self *actor.PID, message any) {
 		w.retry()
 	case removeStray:
 		w.removeStray(m.dir)
+	case Barrier:
+		m.Done()
 	case removeFiles:
 		for _, name := range m.names {
 			w.s.FS.Remove(name) // a leftover is removed when the log is next opened
