@@ -10,7 +10,7 @@ import (
 
 // root is the broker's root actor: the replication subtree below it, then the listener in front of it.
 //
-// It is ready when this broker is in the metadata image and every partition of that image serves. A child that its
+// It is ready, and clients are let in, when this broker is in the metadata image and every partition of that image serves. A child that its
 // supervisor has given up ends the broker: a part that cannot be kept running is for the operator to see.
 type root struct {
 	*parts
@@ -18,6 +18,8 @@ type root struct {
 	replication *actor.PID
 	listener    *actor.PID
 	groups      *actor.PID // the supervisor of the coordinators
+	controller  *actor.PID
+	settled     bool // the metadata is current and every partition serves
 	children    *strategy
 	ending      bool // asked to stop: its children end because of that
 }
@@ -42,26 +44,17 @@ func (r *root) Receive(ctx actor.Context) {
 		r.replication = pid
 		ctx.Watch(pid)
 	case replicationUp:
-		r.groups = m.groups
+		r.groups, r.controller = m.groups, m.controller
 		r.system.Send(r.groups, coordinator.Settled{})
 		r.broker.replication.Store(&m)
-		if r.listener != nil {
-			return // the subtree restarted; its addresses are the same
-		}
-		pid, err := r.system.Spawn(ctx, r.listenerSpec(m.controller))
-		if err != nil {
-			r.broker.fail(err)
-			return
-		}
-		r.listener = pid
-		ctx.Watch(pid)
+		r.serve(ctx)
 	case partition.Settled:
 		if r.groups != nil {
 			r.system.Send(r.groups, coordinator.Settled{})
 		}
-		if image := r.metadata.Load(); image != nil && image.ClusterID != "" {
-			r.broker.readyOnce.Do(func() { close(r.broker.ready) })
-		}
+		image := r.metadata.Load()
+		r.settled = r.settled || image != nil && image.ClusterID != ""
+		r.serve(ctx)
 	case gaveUp:
 		r.broker.fail(m.err)
 	case *actor.Terminated:
@@ -71,6 +64,22 @@ func (r *root) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		r.ending = true
 	}
+}
+
+// serve lets clients in, once: those that connected before wait in the socket's backlog. Before the metadata is current a broker would
+// tell them that topics do not exist, which some of them believe.
+func (r *root) serve(ctx actor.Context) {
+	if r.listener != nil || r.controller == nil || !r.settled {
+		return // the subtree restarted, where addresses stay the same; or it is not there yet
+	}
+	pid, err := r.system.Spawn(ctx, r.listenerSpec(r.controller))
+	if err != nil {
+		r.broker.fail(err)
+		return
+	}
+	r.listener = pid
+	ctx.Watch(pid)
+	r.broker.readyOnce.Do(func() { close(r.broker.ready) })
 }
 
 // gaveUp tells the root that a part of the replication subtree is beyond restarting.
