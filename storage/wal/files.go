@@ -22,8 +22,9 @@ import (
 // fillStep is how much is zeroed at once, bytes.
 const fillStep = 1 << 20
 
-// spareFilesMax is how many prepared files are kept; a freed file beyond that is deleted.
-const spareFilesMax = 2
+// sparesKept is how many prepared files are kept, of a log that may have limit of them; a freed file beyond that is deleted. Making
+// a file anew means writing it twice, so a log that has been busy keeps half of what it may have.
+func sparesKept(limit int64) int { return int(max(2, limit/2)) }
 
 // prepare asks the preparer for a file. Exactly one answer (*prepared) comes back for each.
 type prepare struct {

@@ -193,7 +193,7 @@ func (w *writer) housekeep() {
 		w.files = slices.Delete(w.files, 0, 1)
 		w.log.reader.forget(f.seq)
 		w.cfg.Metrics.RecycledTotal.Inc()
-		if f.size == w.cfg.FileBytes && len(w.spares) < spareFilesMax {
+		if f.size == w.cfg.FileBytes && len(w.spares) < sparesKept(w.cfg.LimitBytes/w.cfg.FileBytes) {
 			w.submit(&prepare{seq: w.nextSeq(), size: f.size, recycle: f})
 		} else {
 			w.submit(&prepare{delete: []string{fileName(f.seq)}})
