@@ -4,10 +4,7 @@ Needs TROUPE_BIN (the binary), kcat on the path, and ../requirements.txt install
 """
 
 import os
-import socket
 import subprocess
-import time
-import urllib.request
 
 import confluent_kafka
 import kafka
@@ -15,36 +12,6 @@ import pytest
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 RECORDS = 500
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("broker")
-    address, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    with open(directory / "log", "wb") as log:
-        process = subprocess.Popen(
-            [os.environ["TROUPE_BIN"], "serve", "--data-dir", str(directory / "data"), "--kafka-addr", address, "--admin-addr", admin],
-            stdout=log, stderr=log)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            if urllib.request.urlopen(f"http://{admin}/readyz", timeout=2).status == 200:
-                break
-        except OSError:
-            pass
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail("the broker did not become ready:\n" + (directory / "log").read_text()[-4000:])
-        time.sleep(0.01)
-    yield address
-    process.terminate()
-    assert process.wait(timeout=30) == 0, (directory / "log").read_text()[-4000:]
-    assert "panicked" not in (directory / "log").read_text()
 
 
 def create(broker, topic):

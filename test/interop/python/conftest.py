@@ -1,0 +1,61 @@
+"""The broker that the tests of this directory share: the real binary, named by TROUPE_BIN, started once."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Broker:
+    """One broker with a directory of its own."""
+
+    def __init__(self, directory, *flags):
+        self.data, self.log_file = directory / "data", directory / "log"
+        self.address, self.admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        with open(self.log_file, "wb") as log:
+            self.process = subprocess.Popen(
+                [os.environ["TROUPE_BIN"], "serve", "--data-dir", str(self.data), "--kafka-addr", self.address, "--admin-addr", self.admin, *flags],
+                stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                if urllib.request.urlopen(f"http://{self.admin}/readyz", timeout=2).status == 200:
+                    return
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail("the broker did not become ready:\n" + self.log())
+            time.sleep(0.01)
+
+    def log(self):
+        return self.log_file.read_text()[-4000:]
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(timeout=30) == 0, self.log()
+        assert "panicked" not in self.log_file.read_text()
+
+    def create(self, topic, *flags):
+        subprocess.run([os.environ["TROUPE_BIN"], "topic", "create", topic, "--partitions", "1", "--bootstrap", self.address, *flags], check=True, timeout=30)
+
+
+@pytest.fixture(scope="session")
+def shared_broker(tmp_path_factory):
+    broker = Broker(tmp_path_factory.mktemp("broker"))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(shared_broker):
+    """The address of the shared broker."""
+    return shared_broker.address
