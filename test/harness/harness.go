@@ -91,6 +91,9 @@ func New(t testing.TB, binary string, flags ...string) *Broker {
 	b := &Broker{Addr: FreeAddr(t), AdminAddr: FreeAddr(t), Dir: filepath.Join(dir, "data"), t: t, binary: binary, flags: flags,
 		log: filepath.Join(dir, "log"), stdout: &lockedBuffer{}}
 	t.Cleanup(func() {
+		if b.cmd != nil && !b.Alive() {
+			t.Errorf("the broker ended by itself: %v", b.cmd.ProcessState)
+		}
 		b.Kill()
 		if t.Failed() {
 			t.Logf("the broker's log ends with:\n%s", tail(b.Log(), 60))
@@ -126,11 +129,22 @@ func (b *Broker) Launch() {
 	cmd := exec.Command(b.binary, b.Args()...)
 	cmd.Stdout, cmd.Stderr = b.stdout, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	started, exited := make(chan error), make(chan struct{})
+	go func() {
+		// Pdeathsig goes by the thread that started the process: without a thread of its own the broker is killed whenever the Go
+		// runtime ends the one that happened to start it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(exited)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		b.t.Fatalf("start %s: %v", b.binary, err)
 	}
-	exited := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(exited) }()
 	b.cmd, b.exited = cmd, exited
 }
 
