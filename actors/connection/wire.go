@@ -51,6 +51,10 @@ type writeCall struct {
 	send   func(fd uintptr) bool
 }
 
+// sendBufferBytes is the socket's send buffer. The kernel's own tuning begins small, and an answer of some MiB then costs many
+// wake-ups; it would end at more than this.
+const sendBufferBytes = 1 << 20
+
 func newWire(conn net.Conn) (*wire, error) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -62,6 +66,9 @@ func newWire(conn net.Conn) (*wire, error) {
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		if err := tcp.SetNoDelay(true); err != nil {
+			return nil, err
+		}
+		if err := tcp.SetWriteBuffer(sendBufferBytes); err != nil {
 			return nil, err
 		}
 	}
