@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
-	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -67,7 +66,7 @@ func (r *replication) start(ctx actor.Context) error {
 		Dir: r.dataPath("wal"), FS: r.files, System: r.system, Disk: r.disk, DirID: r.directoryNumber(),
 		FileBytes: r.cfg.WALFileSize, LimitBytes: r.cfg.WALSizeLimit,
 		SelfChecked: partition.SelfChecked, VerifySelfChecked: partition.VerifySelfChecked,
-		Fanout: fanout, Metrics: r.metrics.wal, Log: r.cfg.Log,
+		Fanout: wal.Goroutines, Metrics: r.metrics.wal, Log: r.cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -136,13 +135,4 @@ func (p *parts) directoryNumber() uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(p.directoryID))
 	return h.Sum64()
-}
-
-// fanout lends the WAL's recovery goroutines.
-func fanout(n int, do func(int)) {
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() { do(i) })
-	}
-	all.Wait()
 }
