@@ -482,10 +482,9 @@ func TestRaftsPanicsStayPanics(t *testing.T) {
 
 // manyOwner is the owner of thousands of groups.
 type manyOwner struct {
-	sys    *actorsystem.System
-	raft   *actor.PID
-	led    int
-	owners *actor.PID
+	sys  *actorsystem.System
+	raft *actor.PID
+	led  int
 }
 
 func (o *manyOwner) Receive(ctx actor.Context) {

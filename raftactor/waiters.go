@@ -66,8 +66,6 @@ func (w *waiters) drain(keep uint64, dropped *[]any) {
 	}
 }
 
-func (w *waiters) len() int { return len(w.queue) - w.head }
-
 // waitersKept bounds the space that an idle group keeps, in waiters (32 bytes each).
 const waitersKept = 16
 

@@ -187,7 +187,6 @@ type partition struct {
 	reader  *atomic.Pointer[Reader]
 	done    func(error)
 	log     *Log
-	end     State
 	waiting bool
 }
 

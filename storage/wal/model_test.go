@@ -70,10 +70,6 @@ func (s modelState) String() string {
 	return b.String()
 }
 
-func (s modelState) empty() bool {
-	return s.hard == (raftpb.HardState{}) && s.checkpoint.Index == 0 && len(s.entries) == 0
-}
-
 // modelGroup has a state after each record; states[0] is where the history began.
 type modelGroup struct {
 	states      []modelState
@@ -112,7 +108,6 @@ type driver struct {
 	groups    map[wal.GroupID]*modelGroup
 	flying    []flight
 	failed    error
-	unsynced  bool // some appends ask for no sync
 	pressured int
 	what      string // for messages
 }
