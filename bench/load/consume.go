@@ -101,7 +101,8 @@ func (r *run) askMetadata(ctx context.Context, id int, conn **wire.Conn, addr fu
 	o := r.o
 	stripe := r.acks.Stripe(id)
 	plan := schedule.Plan{Start: r.begin, PerSecond: o.Rate, Of: int64(o.Connections), Phase: int64(id), Count: o.Count, End: r.end}
-	alarm := schedule.NewAlarm()
+	ring, rung := schedule.Bell()
+	alarm := schedule.NewAlarm(ring)
 	defer alarm.Close()
 	type outcome struct{ lost bool }
 	answered := make(chan outcome, o.Concurrency)
@@ -191,7 +192,7 @@ func (r *run) askMetadata(ctx context.Context, id int, conn **wire.Conn, addr fu
 					more = false
 				}
 			}
-		case <-alarm.C:
+		case <-rung:
 		}
 	}
 }

@@ -81,8 +81,17 @@ type event struct {
 	refreshed bool
 	identity  *kmsg.InitProducerIDResponse
 	asked     bool // the producer id was asked for
+	alarm     bool
 	err       error
 	at        int64
+
+	interrupted bool
+}
+
+// tell is for goroutines other than the one whose turn it is, and for callbacks on any.
+func (p *producer) tell(e event) {
+	p.mail.put(e)
+	p.kick()
 }
 
 // leader is the link to a partition's leader; nil while there is none to use. It dials when needed.
@@ -104,7 +113,7 @@ func (p *producer) leader(l *lane, now int64) *link {
 		k.dialing, k.addr = true, addr
 		go func() {
 			conn, err := wire.Dial(context.Background(), addr)
-			p.mail.put(event{link: k, conn: conn, err: err})
+			p.tell(event{link: k, conn: conn, err: err})
 		}()
 	}
 	return nil
@@ -114,7 +123,10 @@ func (p *producer) leader(l *lane, now int64) *link {
 func (p *producer) prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startMax)
 	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
 	for {
+		p.mu.Lock()
 		now := p.r.now()
 		for _, e := range p.mail.take() {
 			p.handle(e, now)
@@ -124,13 +136,12 @@ func (p *producer) prepare(ctx context.Context) error {
 		for _, l := range p.lanes {
 			up = p.leader(l, now) != nil && up
 		}
+		p.mu.Unlock()
 		if up || p.r.broken() {
 			return nil
 		}
-		p.alarm.Set(20 * time.Millisecond)
 		select {
-		case <-p.mail.wake:
-		case <-p.alarm.C:
+		case <-tick.C:
 		case <-ctx.Done():
 			return fmt.Errorf("connect to the leaders of topic %s: not done in %s; so far: %v", p.r.o.Topic, startMax, p.r.errs.all())
 		}
@@ -138,7 +149,11 @@ func (p *producer) prepare(ctx context.Context) error {
 }
 
 // begin takes over the schedule.
-func (p *producer) begin() { p.plan.Start, p.plan.End, p.housekeptAt = p.r.begin, p.r.end, p.r.begin }
+func (p *producer) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.plan.Start, p.plan.End, p.housekeptAt, p.begun = p.r.begin, p.r.end, p.r.begin, true
+}
 
 // room says whether a batch of the partition could be sent now.
 func (p *producer) room(l *lane, now int64) bool {
@@ -237,7 +252,7 @@ func (p *producer) flush(k *link, now int64) {
 		if answer != nil {
 			q.read(answer.(*kmsg.ProduceResponse), o.Topic)
 		}
-		p.mail.put(event{request: q, err: err, at: at})
+		p.tell(event{request: q, err: err, at: at})
 	}}
 	k.requests[q] = struct{}{}
 	if err := k.conn.Send(&q.call, wire.ProduceVersion); err != nil {
@@ -291,6 +306,10 @@ func (p *producer) handle(e event, now int64) {
 		}
 	case e.asked:
 		p.identified(e, now)
+	case e.alarm:
+		p.alarmAt = 0
+	case e.interrupted:
+		p.stop(now + int64(interruptGrace))
 	}
 }
 
@@ -407,7 +426,7 @@ func (p *producer) keepHouse(now int64) {
 		p.wantRefresh, p.refreshing = false, true
 		go func() {
 			_, err := p.r.cluster.Refresh(context.Background())
-			p.mail.put(event{refreshed: true, err: err})
+			p.tell(event{refreshed: true, err: err})
 		}()
 	}
 }
@@ -448,7 +467,7 @@ func (p *producer) renew(now int64) {
 		if err == nil {
 			e.identity = resp.(*kmsg.InitProducerIDResponse)
 		}
-		p.mail.put(e)
+		p.tell(e)
 	}()
 }
 

@@ -80,7 +80,8 @@ func (f *franzProducer) begin() { f.plan.Start, f.plan.End = f.r.begin, f.r.end 
 func (f *franzProducer) run(ctx context.Context) {
 	r, o := f.r, f.r.o
 	defer f.cl.Close()
-	alarm := schedule.NewAlarm()
+	ring, rung := schedule.Bell()
+	alarm := schedule.NewAlarm(ring)
 	defer alarm.Close()
 	perBatch := max(1, o.BatchBytes/records.RecordSizeMax(o.keySize(), o.Pattern.Size))
 	if o.BatchRecords > 0 {
@@ -116,7 +117,7 @@ func (f *franzProducer) run(ctx context.Context) {
 		if f.plan.Open() {
 			alarm.Set(time.Duration(min(f.plan.At(made), now+housekeeping) - r.now()))
 			select {
-			case <-alarm.C:
+			case <-rung:
 			case <-ctx.Done():
 			}
 		}

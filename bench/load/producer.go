@@ -1,6 +1,7 @@
 package load
 
-// This file owns the native producer's loop: one goroutine that decides everything, so it needs no locks. Sockets, dials and metadata
+// This file owns the native producer. Its state belongs to whoever's turn it is: the connection's goroutine that has an answer, or the alarm's. They take
+// turns by kick; so an answer is accounted for, and the next batch made and sent, without waking another goroutine. Dials and metadata
 // requests run on goroutines of their own and tell it by its mailbox.
 //
 // Invariants:
@@ -42,6 +43,10 @@ type producer struct {
 	stripe *latency.Stripe
 	alarm  *schedule.Alarm
 	mail   mailbox
+	mu     sync.Mutex // held by the goroutine whose turn it is
+	over   chan struct{}
+	begun  bool // the clock has started
+	ended  bool
 
 	lanes   []*lane // by partition
 	open    []*lane // those with an open batch, the oldest first
@@ -52,8 +57,9 @@ type producer struct {
 	held    *lane // keyed: where the key just drawn belongs, when there was no room for it
 	heldKey []byte
 	made    int64
-	backlog int // closed batches
-	flying  int // batches in flight
+	alarmAt int64 // what the alarm is set to
+	backlog int   // closed batches
+	flying  int   // batches in flight
 
 	identity     identity
 	refreshing   bool
@@ -81,10 +87,10 @@ type lane struct {
 
 func newProducer(r *run, id, partitions int) *producer {
 	o := r.o
-	p := &producer{r: r, id: int32(id), src: records.NewSource(o.Pattern, o.Seed, id), stripe: r.acks.Stripe(id), alarm: schedule.NewAlarm(),
+	p := &producer{r: r, id: int32(id), src: records.NewSource(o.Pattern, o.Seed, id), stripe: r.acks.Stripe(id), over: make(chan struct{}),
 		links: map[int32]*link{}, current: id % partitions,
 		plan: schedule.Plan{PerSecond: o.Rate, Of: int64(o.Connections), Phase: int64(id), Count: o.Count}}
-	p.mail.wake = make(chan struct{}, 1)
+	p.alarm = schedule.NewAlarm(p.ring)
 	p.identity = identity{id: -1, wanted: o.Idempotent}
 	for i := range partitions {
 		p.lanes = append(p.lanes, &lane{id: int32(i)})
@@ -99,40 +105,73 @@ func newProducer(r *run, id, partitions int) *producer {
 // run sends until the plan is over, or ctx is, and everything sent is answered or given up.
 func (p *producer) run(ctx context.Context) {
 	defer p.close()
-	done := ctx.Done()
+	p.kick()
+	select {
+	case <-p.over:
+	case <-ctx.Done():
+		p.mail.put(event{interrupted: true})
+		p.kick()
+		<-p.over
+	}
+}
+
+// kick has the producer take its turn, on the goroutine that has something for it. If another one is at it, that one takes a turn more: so
+// there is always one at work at most, and nothing that was put into the mailbox is forgotten.
+func (p *producer) kick() {
 	for {
-		now := p.r.now()
-		for _, e := range p.mail.take() {
-			p.handle(e, now)
-		}
-		if now-p.housekeptAt >= housekeeping {
-			p.housekeptAt = now
-			p.keepHouse(now)
-		}
-		if !p.stopped && p.plan.Over(p.made, now) {
-			p.stop(now + int64(p.r.o.DeliveryTimeout) + int64(p.r.o.RequestTimeout))
-		}
-		if !p.stopped && p.plan.End > 0 && now > p.plan.End+int64(drainMax) {
-			p.r.unsent.Add(p.plan.Due(now) - p.made)
-			p.stop(now + int64(p.r.o.DeliveryTimeout) + int64(p.r.o.RequestTimeout))
-		}
-		if !p.stopped {
-			p.make(now)
-		}
-		p.closeDue(now)
-		p.send(now)
-		if p.stopped && (p.flying == 0 && p.backlog == 0 && len(p.open) == 0 || now >= p.stopDeadline || p.r.broken()) {
-			p.abandon()
+		if !p.mu.TryLock() {
 			return
 		}
-		p.sleep(p.r.now(), done)
-		select {
-		case <-done:
-			done = nil
-			p.stop(p.r.now() + int64(interruptGrace))
-		default:
+		p.turn()
+		p.mu.Unlock()
+		if !p.mail.waiting() {
+			return
 		}
 	}
+}
+
+// ring is the alarm's.
+func (p *producer) ring() {
+	p.mail.put(event{alarm: true})
+	p.kick()
+}
+
+// turn does all that can be done now, and sets the alarm for the next thing.
+func (p *producer) turn() {
+	now := p.r.now()
+	if p.ended {
+		p.mail.close()
+		return
+	}
+	for _, e := range p.mail.take() {
+		p.handle(e, now)
+	}
+	if !p.begun {
+		return
+	}
+	if now-p.housekeptAt >= housekeeping {
+		p.housekeptAt = now
+		p.keepHouse(now)
+	}
+	if !p.stopped && p.plan.Over(p.made, now) {
+		p.stop(now + int64(p.r.o.DeliveryTimeout) + int64(p.r.o.RequestTimeout))
+	}
+	if !p.stopped && p.plan.End > 0 && now > p.plan.End+int64(drainMax) {
+		p.r.unsent.Add(p.plan.Due(now) - p.made)
+		p.stop(now + int64(p.r.o.DeliveryTimeout) + int64(p.r.o.RequestTimeout))
+	}
+	if !p.stopped {
+		p.make(now)
+	}
+	p.closeDue(now)
+	p.send(now)
+	if p.stopped && (p.flying == 0 && p.backlog == 0 && len(p.open) == 0 || now >= p.stopDeadline || p.r.broken()) {
+		p.abandon()
+		p.ended = true
+		close(p.over)
+		return
+	}
+	p.setAlarm(now)
 }
 
 func (p *producer) stop(deadline int64) {
@@ -284,12 +323,9 @@ func (p *producer) closeDue(now int64) {
 	}
 }
 
-// sleep waits for the next thing to do.
-func (p *producer) sleep(now int64, done <-chan struct{}) {
-	until := now + housekeeping
-	if p.flying == 0 && p.backlog == 0 && p.stopped {
-		return
-	}
+// setAlarm finds out when there is something to do without an answer.
+func (p *producer) setAlarm(now int64) {
+	until := p.housekeptAt + housekeeping
 	blocked := p.identity.missing() || p.held != nil || p.r.o.Pattern.Keys != "none" && p.backlog >= p.backlogMax()
 	for _, l := range p.open {
 		if p.room(l, now) {
@@ -315,12 +351,11 @@ func (p *producer) sleep(now int64, done <-chan struct{}) {
 	if p.wantRefresh && !p.refreshing {
 		until = min(until, p.refreshAfter)
 	}
-	p.alarm.Set(time.Duration(until - now))
-	select {
-	case <-p.mail.wake:
-	case <-p.alarm.C:
-	case <-done:
+	if until == p.alarmAt {
+		return
 	}
+	p.alarmAt = until
+	p.alarm.Set(time.Duration(until - p.r.now()))
 }
 
 // nextDue is when there will be something to make: a batch full of records, or one whose linger is over.
@@ -378,12 +413,14 @@ func (p *producer) excuse(b *records.Batch) {
 
 func (p *producer) close() {
 	p.alarm.Close()
+	p.mail.close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, k := range p.links {
 		if k.conn != nil {
 			k.conn.Close(errEnded)
 		}
 	}
-	p.mail.close()
 }
 
 // mailbox is how other goroutines tell the producer what happened. What is under way bounds it: requests in flight, one dial a
@@ -393,7 +430,6 @@ type mailbox struct {
 	events []event
 	taken  []event
 	closed bool
-	wake   chan struct{}
 }
 
 func (m *mailbox) put(e event) {
@@ -407,12 +443,13 @@ func (m *mailbox) put(e event) {
 		if e.conn != nil {
 			e.conn.Close(errEnded)
 		}
-		return
 	}
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+}
+
+func (m *mailbox) waiting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.events) > 0
 }
 
 // take returns what has come; it is good until the next take.

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -58,6 +59,7 @@ type Conn struct {
 	Addr string
 
 	nc       net.Conn
+	raw      syscall.RawConn // nil if the socket gives none
 	format   *kmsg.RequestFormatter
 	versions map[int16][2]int16
 
@@ -65,6 +67,7 @@ type Conn struct {
 	nextID  int32
 	queue   []*Call // not written yet
 	waiting []*Call // in the order of their answers
+	writing bool    // the writer has taken what was queued and is not done with it
 	spare   [][]byte
 	err     error
 	wake    chan struct{}
@@ -90,6 +93,9 @@ func Dial(ctx context.Context, addr string) (*Conn, error) {
 		return nil, fmt.Errorf("ask %s for its versions: %w", addr, err)
 	}
 	_ = nc.SetDeadline(time.Time{})
+	if sc, ok := nc.(syscall.Conn); ok {
+		c.raw, _ = sc.SyscallConn()
+	}
 	go c.write()
 	go c.read()
 	return c, nil
@@ -155,15 +161,43 @@ func (c *Conn) Send(call *Call, newest int16) error {
 		buf, c.spare = c.spare[n-1], c.spare[:n-1]
 	}
 	call.frame = c.format.AppendRequest(buf[:0], call.Request, call.id)
-	c.queue = append(c.queue, call)
 	if !call.NoAnswer {
 		c.waiting = append(c.waiting, call)
+		if len(c.queue) == 0 && !c.writing {
+			n := c.tryWrite(call.frame)
+			if n == len(call.frame) {
+				c.keep(call.frame)
+				return nil
+			}
+			call.frame = call.frame[n:]
+		}
 	}
+	c.queue = append(c.queue, call)
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// tryWrite writes as much as the socket takes at once, so that most requests need no other goroutine. Errors are left to the writer,
+// which meets them too.
+func (c *Conn) tryWrite(b []byte) (n int) {
+	if c.raw == nil {
+		return 0
+	}
+	_ = c.raw.Write(func(fd uintptr) bool {
+		n, _ = syscall.Write(int(fd), b)
+		return true
+	})
+	return max(n, 0)
+}
+
+// keep keeps a buffer for the next request.
+func (c *Conn) keep(b []byte) {
+	if cap(b) <= keptBytesMax && len(c.spare) < spareMax {
+		c.spare = append(c.spare, b)
+	}
 }
 
 // Oldest is when the oldest call that waits for its answer was sent; false if none waits.
@@ -229,6 +263,7 @@ func (c *Conn) write() {
 				}
 			}
 			c.queue = c.queue[:0]
+			c.writing = len(bufs) > 0
 			c.mu.Unlock()
 			if len(bufs) == 0 {
 				break
@@ -249,9 +284,7 @@ func (c *Conn) write() {
 			}
 			c.mu.Lock()
 			for _, b := range kept {
-				if cap(b) <= keptBytesMax && len(c.spare) < spareMax {
-					c.spare = append(c.spare, b)
-				}
+				c.keep(b)
 			}
 			c.mu.Unlock()
 		}
