@@ -21,7 +21,7 @@ func TestKgo(t *testing.T) {
 		records = "5000"
 	}
 	suite{list: "kgo", version: version, binary: binary, dir: dir, timeout: 10 * time.Minute, env: []string{
-		"KGO_SEEDS=" + b.Addr, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=" + records, "KGO_TEST_UNSAFE=1", "KGO_LOG_LEVEL=none",
+		"KGO_SEEDS=" + b.Addr, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=" + records, "KGO_TEST_UNSAFE=1", "KGO_LOG_LEVEL=" + envOr("KGO_LOG_LEVEL", "none"),
 	}}.run(t)
 	b.MustNotHavePanicked()
 }

@@ -194,3 +194,11 @@ func leadingComment(text string) string {
 	before, _, _ := strings.Cut(text, "suite ")
 	return before
 }
+
+// envOr is an environment variable, or what stands for it where it is not set.
+func envOr(key, fallback string) string {
+	if v := os.Getenv(key); v != "" {
+		return v
+	}
+	return fallback
+}
