@@ -189,4 +189,3 @@ func (l *List) patterns(quick bool) (run, skip string) {
 	}
 	return strings.Join(runs, "|"), strings.Join(skips, "|")
 }
-

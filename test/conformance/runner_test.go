@@ -31,7 +31,8 @@ type suite struct {
 	list    string // expected/<list>.txt
 	version string // module@version
 	binary  string
-	dir     string // where the binary runs
+	tests   []string // every test that must be listed; nil where the list itself is the choice
+	dir     string   // where the binary runs
 	env     []string
 	timeout time.Duration
 }
@@ -89,6 +90,15 @@ func (s suite) run(t *testing.T) {
 	}
 	if l.Version != s.version && !*update {
 		t.Fatalf("%s lists %s, go.mod pins %s: go through what changed and run with UPDATE=1", file, l.Version, s.version)
+	}
+	listed := map[string]bool{}
+	for _, e := range l.Tests {
+		listed[e.Name] = true
+	}
+	for _, name := range s.tests {
+		if !listed[name] && !*update {
+			t.Errorf("%s: the suite has it, %s does not list it", name, file)
+		}
 	}
 	runs, skips := l.patterns(*quick)
 	if *only != "" {
