@@ -201,7 +201,7 @@ func init() {
 		{"old format, LogAppendTime bit", 3, func(c *C) []byte {
 			return messageSet(message{magic: 1, attributes: 8, timestamp: c.base, value: []byte("x")})
 		}},
-				{"message format 0 in v3", 3, func(c *C) []byte { return messageSet(message{value: []byte("x")}) }},
+		{"message format 0 in v3", 3, func(c *C) []byte { return messageSet(message{value: []byte("x")}) }},
 		{"message format 1 in v8", 8, func(c *C) []byte { return messageSet(message{magic: 1, timestamp: c.base, value: []byte("x")}) }},
 		{"message format 0 in v8", 8, func(c *C) []byte { return messageSet(message{value: []byte("x")}) }},
 	} {
@@ -286,7 +286,9 @@ func init() {
 		name string
 		make func(c *C) *kmsg.ProduceRequest
 	}{
-		{"unknown topic", func(c *C) *kmsg.ProduceRequest { return produceRequest(topic{name: c.name("none")}, c.batch(1).bytes()) }},
+		{"unknown topic", func(c *C) *kmsg.ProduceRequest {
+			return produceRequest(topic{name: c.name("none")}, c.batch(1).bytes())
+		}},
 		{"wrong CRC", func(c *C) *kmsg.ProduceRequest {
 			return produceRequest(c.topic(), c.batch(1).with(func(b *batch) { b.crc = 1 }).bytes())
 		}},

@@ -68,7 +68,9 @@ type aborted struct{ why string }
 func (c *C) abort(format string, args ...any) { panic(aborted{fmt.Sprintf(format, args...)}) }
 
 // say writes a line of explanation.
-func (c *C) say(format string, args ...any) { c.lines = append(c.lines, "- "+fmt.Sprintf(format, args...)) }
+func (c *C) say(format string, args ...any) {
+	c.lines = append(c.lines, "- "+fmt.Sprintf(format, args...))
+}
 
 // name makes a name that nothing else has; the transcript shows it as $label.
 func (c *C) name(label string) string {

@@ -82,7 +82,9 @@ func (s *shown) structure(indent, head string, v reflect.Value) []string {
 			}
 			below = append(below, items...)
 		case f.Kind() == reflect.Struct:
-			below = append(below, s.structure(inner, name, f)...)
+			if !untouched(f) {
+				below = append(below, s.structure(inner, name, f)...)
+			}
 		case f.Kind() == reflect.Pointer && f.Type().Elem().Kind() == reflect.Struct:
 			if f.IsNil() {
 				plain = append(plain, name+"=null")
@@ -101,6 +103,15 @@ func (s *shown) structure(indent, head string, v reflect.Value) []string {
 		lines = append(lines, strings.Split(b, "\n")...)
 	}
 	return lines
+}
+
+// untouched says whether a struct within an answer is as an answer without it leaves it.
+func untouched(v reflect.Value) bool {
+	fresh := reflect.New(v.Type())
+	if d, ok := fresh.Interface().(interface{ Default() }); ok {
+		d.Default()
+	}
+	return reflect.DeepEqual(fresh.Elem().Interface(), v.Interface())
 }
 
 // failed says whether a struct tells of an error: whether it has a message then is as free as the message's words.
