@@ -1,4 +1,5 @@
-package main
+// Package serve is `troupe serve`, the broker's process, and `troupe config print`, the settings it would run with.
+package serve
 
 import (
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 	"github.com/troupe-io/troupe/config"
 )
 
@@ -31,8 +33,19 @@ func settingFlags(c *cobra.Command) {
 		if d.Kind == config.Bool {
 			f.NoOptDefVal = "true"
 		}
+		if d.Key != "data-dir" {
+			words := d.Choices
+			if d.Kind == config.Bool {
+				words = []string{"true", "false"}
+			}
+			cli.Complete(c, d.Key, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		}
 	}
+	cli.Complete(c, "data-dir", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	})
 	c.Flags().String("config", "", "YAML file with settings, one `KEY: VALUE` a line (environment: TROUPE_CONFIG)")
+	cli.Complete(c, "config", cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt))
 	c.Flags().SortFlags = false
 }
 
@@ -48,14 +61,15 @@ func loadSettings(c *cobra.Command) (*config.Settings, []string, error) {
 	}
 	s, warnings, err := config.Load(src)
 	if err != nil {
-		return nil, warnings, usageError{err}
+		return nil, warnings, cli.UsageError{Err: err}
 	}
 	return s, warnings, nil
 }
 
-func newConfig() *cobra.Command {
-	var out output
-	print := &cobra.Command{Use: "print", Short: "Show every setting, its value and where it came from", Args: args(cobra.NoArgs),
+// NewPrint makes `config print`.
+func NewPrint() *cobra.Command {
+	var out cli.Output
+	print := &cobra.Command{Use: "print", Short: "Show every setting of the broker, its value and where it came from", Args: cli.Args(cobra.NoArgs),
 		Long: `Show every setting of the broker, its value and where it came from.
 
 It takes the flags that "serve" takes and reads the same environment and file, so it tells what "serve" would do.
@@ -68,8 +82,8 @@ Precedence: flag, then environment (TROUPE_…), then the file (--config), then 
 			if err != nil {
 				return err
 			}
-			return out.write(cmd.OutOrStdout(), s.Values(), func(w io.Writer) {
-				table(w, "KEY VALUE FROM", func(row func(...any)) {
+			return out.Write(cmd.OutOrStdout(), s.Values(), func(w io.Writer) {
+				cli.Table(w, "KEY VALUE FROM", func(row func(...any)) {
 					for _, v := range s.Values() {
 						from := string(v.Origin)
 						if v.Where != "" {
@@ -81,8 +95,8 @@ Precedence: flag, then environment (TROUPE_…), then the file (--config), then 
 			})
 		}}
 	settingFlags(print)
-	out.flags(print)
-	return group("config", "Look at the broker's settings", print)
+	out.Flags(print)
+	return print
 }
 
 func shown(v string) string {

@@ -1,13 +1,11 @@
-package main
+// Package benchmark is the command line of the load generator; bench/load does the work.
+package benchmark
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,10 +13,9 @@ import (
 	"github.com/troupe-io/troupe/bench/load"
 	"github.com/troupe-io/troupe/bench/load/records"
 	"github.com/troupe-io/troupe/bench/load/wire"
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 	"github.com/troupe-io/troupe/protocol"
 )
-
-// This file owns the command line of the load generator; bench/load does the work.
 
 type benchmark struct {
 	o           load.Options
@@ -33,30 +30,31 @@ type benchmark struct {
 	csvFile     string
 }
 
-func newBench() *cobra.Command {
-	return group("bench", "Generate load against any Kafka-compatible broker, and measure and verify it",
-		newBenchMode(load.Produce, "Produce records; latency is until the acknowledgement",
+// New is `troupe bench`.
+func New() *cobra.Command {
+	return cli.Group("bench", "Generate load against any Kafka-compatible broker, and measure and verify it",
+		newMode(load.Produce, "Produce records; latency is until the acknowledgement",
 			`  troupe bench produce -t load --create-topic --partitions 6 --rate 50000 --record-size 512 --duration 30s
   troupe bench produce -t load --connections 8 --compression zstd --payload json --keys zipf --key-count 10000
   troupe bench produce -t load --create-topic --delete-topic --rate 1000 --linger 0 --verify`),
-		newBenchMode(load.Consume, "Read a topic as fast as it goes",
+		newMode(load.Consume, "Read a topic as fast as it goes",
 			`  troupe bench consume -t load --connections 3
   troupe bench consume -t load --verify             # what earlier runs with --verify have written`),
-		newBenchMode(load.RoundTrip, "Produce and consume at the same time; latency is from when a record was due until it is consumed",
+		newMode(load.RoundTrip, "Produce and consume at the same time; latency is from when a record was due until it is consumed",
 			`  troupe bench round-trip -t load --create-topic --delete-topic --rate 5000 --linger 0 --verify`),
-		newBenchMode(load.Metadata, "Ask for the topic's metadata",
+		newMode(load.Metadata, "Ask for the topic's metadata",
 			`  troupe bench metadata -t load --connections 16 --rate 10000`))
 }
 
-func newBenchMode(mode, short, example string) *cobra.Command {
+func newMode(mode, short, example string) *cobra.Command {
 	b := &benchmark{format: "table", acks: "all", compression: "none", from: "beginning"}
 	b.o.Mode = mode
 	b.o.Client = load.Native
 	b.o.Pattern.Keys, b.o.Pattern.Payload = "none", "random"
-	cmd := &cobra.Command{Use: mode, Short: short, Example: example, Args: args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd) }}
+	cmd := &cobra.Command{Use: mode, Short: short, Example: example, Args: cli.Args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd) }}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&b.bootstrap, "bootstrap", "b", envOr("TROUPE_BOOTSTRAP", defaultBootstrap), "brokers to ask first, HOST:PORT,… (environment: TROUPE_BOOTSTRAP)")
+	f.StringVarP(&b.bootstrap, "bootstrap", "b", cli.EnvOr("TROUPE_BOOTSTRAP", cli.DefaultBootstrap), "brokers to ask first, HOST:PORT,… (environment: TROUPE_BOOTSTRAP)")
 	f.StringVarP(&b.o.Topic, "topic", "t", "bench", "the topic; best one of its own")
 	produces := mode == load.Produce || mode == load.RoundTrip
 	if mode != load.Consume {
@@ -80,7 +78,7 @@ func newBenchMode(mode, short, example string) *cobra.Command {
 		b.produceFlags(cmd)
 	}
 	if mode == load.Consume {
-		f.Var(&choice{&b.from, []string{"beginning", "end"}}, "from", "where to begin: beginning, or end (new records only)")
+		cli.ChoiceVar(cmd, &b.from, "from", "", b.from, []string{"beginning", "end"}, "where to begin: beginning, or end (new records only)")
 	}
 	if mode == load.Consume || mode == load.RoundTrip {
 		f.IntVar(&b.o.FetchBytes, "fetch-bytes", 8<<20, "the most that a fetch asks for, bytes")
@@ -89,13 +87,13 @@ func newBenchMode(mode, short, example string) *cobra.Command {
 	if mode != load.Metadata {
 		f.BoolVar(&b.o.Verify, "verify", false, map[bool]string{true: "number and checksum each record and read all of them back: lost, doubled, reordered and corrupt records are failures",
 			false: "check numbers and checksums of what a producing run with --verify has written"}[produces])
-		f.Var(&choice{&b.o.Client, []string{load.Native, load.Franz}}, "client", "native, which costs little, or franz: franz-go, as an application would use it")
+		cli.ChoiceVar(cmd, &b.o.Client, "client", "", b.o.Client, []string{load.Native, load.Franz}, "native, which costs little, or franz: franz-go, as an application would use it")
 	}
 	f.DurationVar(&b.o.RequestTimeout, "request-timeout", 30*time.Second, "how long an answer may take before the connection is given up")
 	f.Uint64Var(&b.o.Seed, "seed", 0, "of random keys and payloads; 0 draws one")
 	f.DurationVar(&b.o.Interval, "interval", time.Second, "of the series and the progress line")
 	f.DurationVar(&b.progress, "progress", 0, "print a line this often; 0: on a terminal one line that is renewed, otherwise none")
-	f.VarP(&choice{&b.format, []string{"table", "json", "csv"}}, "output", "o", "how to show the result: table, json or csv")
+	cli.ChoiceVar(cmd, &b.format, "output", "o", b.format, []string{"table", "json", "csv"}, "how to show the result: table, json or csv")
 	f.StringVar(&b.jsonFile, "json", "", "also write the result to this file as JSON")
 	f.StringVar(&b.csvFile, "csv", "", "also write the result to this file as CSV")
 	return cmd
@@ -105,13 +103,13 @@ func (b *benchmark) produceFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	p := &b.o.Pattern
 	f.IntVarP(&p.Size, "record-size", "s", 100, "bytes of a record's value")
-	f.Var(&choice{&p.Payload, records.PayloadKinds}, "payload", "values: random, zero, text or json")
+	cli.ChoiceVar(cmd, &p.Payload, "payload", "", p.Payload, records.PayloadKinds, "values: random, zero, text or json")
 	f.Float64Var(&p.Compressible, "compressible", 0, "share of a random value that is zeros, 0 to 1")
-	f.Var(&choice{&p.Keys, records.KeyKinds}, "keys", "keys: none (partitions in turn, a batch each), sequential, random or zipf; keys decide the partition as in the Java client")
+	cli.ChoiceVar(cmd, &p.Keys, "keys", "", p.Keys, records.KeyKinds, "keys: none (partitions in turn, a batch each), sequential, random or zipf; keys decide the partition as in the Java client")
 	f.Int64Var(&p.KeyCount, "key-count", 1_000_000, "how many different keys")
 	f.IntVar(&p.KeySize, "key-size", 16, "bytes of a key")
-	f.VarP(&choice{&b.compression, []string{"none", "gzip", "snappy", "lz4", "zstd"}}, "compression", "z", "codec of the batches: none, gzip, snappy, lz4 or zstd")
-	f.Var(&choice{&b.acks, []string{"0", "1", "all"}}, "acks", "who must have the record before it counts as sent: 0, 1 or all")
+	cli.ChoiceVar(cmd, &b.compression, "compression", "z", b.compression, []string{"none", "gzip", "snappy", "lz4", "zstd"}, "codec of the batches: none, gzip, snappy, lz4 or zstd")
+	cli.ChoiceVar(cmd, &b.acks, "acks", "", b.acks, []string{"0", "1", "all"}, "who must have the record before it counts as sent: 0, 1 or all")
 	f.BoolVar(&b.o.Idempotent, "idempotent", true, "let the broker drop duplicates of retries (needs --acks all; off with other acks)")
 	f.DurationVar(&b.o.Linger, "linger", 5*time.Millisecond, "how long a batch that is not full waits for more records")
 	f.IntVar(&b.o.BatchBytes, "batch-size", 64<<10, "the largest batch, before compression, bytes")
@@ -124,7 +122,7 @@ func (b *benchmark) options(cmd *cobra.Command) error {
 	o := &b.o
 	var err error
 	if o.Seeds, err = wire.Seeds(b.bootstrap); err != nil {
-		return usageError{err}
+		return cli.UsageError{Err: err}
 	}
 	o.Acks = map[string]int16{"0": 0, "1": 1, "all": -1}[b.acks]
 	if o.Acks != -1 && !cmd.Flags().Changed("idempotent") {
@@ -142,12 +140,12 @@ func (b *benchmark) options(cmd *cobra.Command) error {
 	for _, c := range b.configs {
 		name, value, ok := strings.Cut(c, "=")
 		if !ok {
-			return usagef("topic-config: %q is not allowed; allowed: NAME=VALUE", c)
+			return cli.Usagef("topic-config: %q is not allowed; allowed: NAME=VALUE", c)
 		}
 		o.Configs[name] = value
 	}
 	if err := o.Check(); err != nil {
-		return usageError{err}
+		return cli.UsageError{Err: err}
 	}
 	return nil
 }
@@ -156,11 +154,9 @@ func (b *benchmark) run(cmd *cobra.Command) error {
 	if err := b.options(cmd); err != nil {
 		return err
 	}
-	// The first interrupt ends the load and prints the summary; a second one ends the process.
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := cli.Interruptible(cmd) // the first interrupt ends the load and prints the summary
 	defer stop()
-	context.AfterFunc(ctx, stop)
-	line := newBenchLine(cmd.ErrOrStderr(), b.progress, b.o.Mode == load.Metadata)
+	line := newLiveLine(cmd.ErrOrStderr(), b.progress, b.o.Mode == load.Metadata)
 	b.o.Progress, b.o.Note = line.interval, line.note
 	report, err := load.Run(ctx, b.o)
 	line.end()
@@ -178,7 +174,7 @@ func (b *benchmark) run(cmd *cobra.Command) error {
 	}
 	if faults := report.Faults(); len(faults) > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "troupe: bench %s: records: %s\n", b.o.Mode, strings.Join(faults, ", "))
-		return errReported
+		return cli.ErrReported
 	}
 	return nil
 }
@@ -224,8 +220,8 @@ func (b *benchmark) write(out io.Writer, r *load.Report) error {
 	return nil
 }
 
-// benchLine is the live progress on standard error: a line that is renewed on a terminal, lines at a distance elsewhere if asked for.
-type benchLine struct {
+// liveLine is the live progress on standard error: a line that is renewed on a terminal, lines at a distance elsewhere if asked for.
+type liveLine struct {
 	w        io.Writer
 	terminal bool
 	every    float64 // seconds; 0: each interval (terminal) or never
@@ -234,8 +230,8 @@ type benchLine struct {
 	drawn    bool
 }
 
-func newBenchLine(w io.Writer, every time.Duration, requests bool) *benchLine {
-	l := &benchLine{w: w, every: every.Seconds(), what: "records"}
+func newLiveLine(w io.Writer, every time.Duration, requests bool) *liveLine {
+	l := &liveLine{w: w, every: every.Seconds(), what: "records"}
 	if requests {
 		l.what = "requests"
 	}
@@ -246,7 +242,7 @@ func newBenchLine(w io.Writer, every time.Duration, requests bool) *benchLine {
 	return l
 }
 
-func (l *benchLine) interval(i load.Interval) {
+func (l *liveLine) interval(i load.Interval) {
 	at := i.StartS + i.Seconds
 	if !l.terminal && (l.every == 0 || at < l.next-0.01) {
 		return
@@ -262,7 +258,7 @@ func (l *benchLine) interval(i load.Interval) {
 	fmt.Fprintln(l.w, text)
 }
 
-func (l *benchLine) note(text string) {
+func (l *liveLine) note(text string) {
 	if !l.terminal && l.every == 0 {
 		return
 	}
@@ -273,7 +269,7 @@ func (l *benchLine) note(text string) {
 	fmt.Fprintln(l.w, text)
 }
 
-func (l *benchLine) end() {
+func (l *liveLine) end() {
 	if l.drawn {
 		fmt.Fprintln(l.w)
 	}

@@ -1,12 +1,15 @@
-package main
+package topic
 
 import (
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 )
 
 type partitionView struct {
@@ -24,6 +27,8 @@ type configView struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
 	Source string `json:"source"`
+
+	source kmsg.ConfigSource
 }
 
 type topicView struct {
@@ -34,38 +39,50 @@ type topicView struct {
 	Configs    []configView    `json:"configs"`
 }
 
-func newTopicDescribe() *cobra.Command {
+func newDescribe() *cobra.Command {
 	var (
-		c   client
-		out output
+		c   cli.Client
+		out cli.Output
 		all bool
 	)
-	cmd := &cobra.Command{Use: "describe NAME…", Short: "Show partitions, offsets and configuration of topics", Args: args(cobra.MinimumNArgs(1)),
+	cmd := &cobra.Command{Use: "describe NAME…", Short: "Show partitions, offsets and configuration of topics", Args: cli.Args(cobra.MinimumNArgs(1)),
+		Example:           "  troupe topic describe orders\n  troupe topic describe orders --all -o json",
+		ValidArgsFunction: c.TopicNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			adm, ctx, done, err := c.admin(cmd.Context())
+			conn, ctx, done, err := c.Admin(cmd)
 			if err != nil {
 				return err
 			}
 			defer done()
-			topics, err := adm.ListTopics(ctx, names...)
+			topics, err := conn.ListTopicsWithInternal(ctx, names...)
 			if err != nil {
-				return explain("describe topics", err, "")
+				return cli.Explain("describe topics", err, "")
 			}
-			for _, name := range names {
-				if !topics.Has(name) {
-					err := topics[name].Err
+			var results cli.Results[struct{}]
+			var partitions []cli.Partition
+			for _, name := range unique(names) {
+				t, ok := topics[name]
+				if !ok || t.Err != nil {
+					err := t.Err
 					if err == nil {
 						err = kerr.UnknownTopicOrPartition
 					}
-					return explain("topic "+name, err, "")
+					results.Fail(cli.Explain("topic "+name, err, ""))
+					delete(topics, name)
+					continue
+				}
+				for p := range t.Partitions {
+					partitions = append(partitions, cli.Partition{Topic: name, Partition: p})
 				}
 			}
 			// Offsets of a partition without a leader are missing; what is known is shown all the same.
-			starts, _ := adm.ListStartOffsets(ctx, names...)
-			ends, _ := adm.ListEndOffsets(ctx, names...)
-			configs, err := adm.DescribeTopicConfigs(ctx, names...)
-			if err != nil {
-				return explain("describe the configuration", err, "")
+			starts := cli.ListOffsets(ctx, conn.Kafka, partitions, cli.Earliest, false)
+			ends := cli.ListOffsets(ctx, conn.Kafka, partitions, cli.Latest, false)
+			var configs kadm.ResourceConfigs
+			if len(topics) > 0 {
+				if configs, err = conn.DescribeTopicConfigs(ctx, topics.Names()...); err != nil {
+					return cli.Explain("describe the configuration", err, "")
+				}
 			}
 			views := []topicView{}
 			for _, t := range topics.Sorted() {
@@ -76,24 +93,25 @@ func newTopicDescribe() *cobra.Command {
 					if p.Err != nil {
 						pv.Error = p.Err.Error()
 					}
-					if o, ok := starts.Lookup(t.Topic, p.Partition); ok && o.Err == nil {
+					at := cli.Partition{Topic: t.Topic, Partition: p.Partition}
+					if o := starts[at]; o.Err == nil {
 						pv.StartOffset = o.Offset
 					}
-					if o, ok := ends.Lookup(t.Topic, p.Partition); ok && o.Err == nil {
+					if o := ends[at]; o.Err == nil {
 						pv.EndOffset = o.Offset
 					}
 					v.Partitions = append(v.Partitions, pv)
 				}
-				if rc, err := configs.On(t.Topic, nil); err == nil {
+				if rc, err := configs.On(t.Topic, nil); err == nil && rc.Err == nil {
 					for _, kv := range rc.Configs {
-						if all || kv.Source == kmsg.ConfigSourceDynamicTopicConfig || out.json() {
-							v.Configs = append(v.Configs, configView{kv.Key, kv.MaybeValue(), kv.Source.String()})
+						if all || kv.Source == kmsg.ConfigSourceDynamicTopicConfig || out.JSON() {
+							v.Configs = append(v.Configs, configView{kv.Key, kv.MaybeValue(), kv.Source.String(), kv.Source})
 						}
 					}
 				}
 				views = append(views, v)
 			}
-			return out.write(cmd.OutOrStdout(), views, func(w io.Writer) {
+			err = out.Write(cmd.OutOrStdout(), views, func(w io.Writer) {
 				for i, v := range views {
 					if i > 0 {
 						fmt.Fprintln(w)
@@ -101,9 +119,13 @@ func newTopicDescribe() *cobra.Command {
 					describe(w, v)
 				}
 			})
+			if err != nil {
+				return err
+			}
+			return results.Failed(cmd.ErrOrStderr())
 		}}
-	c.flags(cmd)
-	out.flags(cmd)
+	c.Flags(cmd)
+	out.Flags(cmd)
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "show configurations that stand at their default too")
 	return cmd
 }
@@ -115,17 +137,17 @@ func describe(w io.Writer, v topicView) {
 			records += p.EndOffset - p.StartOffset
 		}
 	}
-	fmt.Fprintf(w, "topic %s, id %s, %s, %s\n", v.Topic, v.ID, plural(len(v.Partitions), "partition"), plural(records, "offset"))
+	fmt.Fprintf(w, "topic %s, id %s, %s, %s\n", v.Topic, v.ID, cli.Plural(len(v.Partitions), "partition"), cli.Plural(records, "offset"))
 	for _, c := range v.Configs {
-		fmt.Fprintf(w, "  %s=%s (%s)\n", c.Key, c.Value, c.Source)
+		fmt.Fprintf(w, "  %s=%s (%s)\n", c.Key, c.Value, cli.ConfigSource(c.source))
 	}
-	table(w, "PARTITION LEADER EPOCH REPLICAS ISR START END", func(row func(...any)) {
+	cli.Table(w, "PARTITION LEADER EPOCH REPLICAS ISR START END", func(row func(...any)) {
 		for _, p := range v.Partitions {
 			leader := fmt.Sprint(p.Leader)
 			if p.Leader < 0 {
 				leader = "none"
 			}
-			row(p.Partition, leader, p.LeaderEpoch, joinInts(p.Replicas), joinInts(p.ISR), offset(p.StartOffset), offset(p.EndOffset))
+			row(p.Partition, cli.Number(leader), p.LeaderEpoch, joinInts(p.Replicas), joinInts(p.ISR), cli.Number(offset(p.StartOffset)), cli.Number(offset(p.EndOffset)))
 		}
 	})
 }

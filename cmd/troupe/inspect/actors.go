@@ -1,35 +1,36 @@
-package main
+// Package inspect looks inside a Troupe broker: at its actors while it runs, and at its write-ahead log.
+package inspect
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-io/troupe/actorsystem"
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 )
 
-func newActors() *cobra.Command {
+// NewActors makes `troupe actors`.
+func NewActors() *cobra.Command {
 	var (
-		out       output
-		adminAddr string
-		kind      string
-		all       bool
+		out   cli.Output
+		admin cli.AdminAddr
+		kind  string
+		all   bool
 	)
-	cmd := &cobra.Command{Use: "actors", Short: "Show the supervision tree of a running broker", Args: args(cobra.NoArgs),
+	cmd := &cobra.Command{Use: "actors", Short: "Show the supervision tree of a running broker", Args: cli.Args(cobra.NoArgs),
 		Long: `Show every actor of a running broker under its supervisor: state, messages waiting and the age of the oldest,
 messages handled, restarts and the last panic. More than a few idle siblings of one kind are shown as one line; --all
 shows each.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var infos []actorsystem.Info
-			if err := askAdmin(cmd.Context(), adminAddr, "/v1/actors", &infos); err != nil {
-				return err
+			ctx, stop := cli.Interruptible(cmd)
+			defer stop()
+			infos := []actorsystem.Info{}
+			if err := admin.Ask(ctx, "/v1/actors", &infos); err != nil {
+				return cli.Interrupted(ctx, err)
 			}
 			if kind != "" {
 				kept := []actorsystem.Info{}
@@ -40,35 +41,13 @@ shows each.`,
 				}
 				infos = kept
 			}
-			return out.write(cmd.OutOrStdout(), infos, func(w io.Writer) { writeTree(w, infos, all || kind != "") })
+			return out.Write(cmd.OutOrStdout(), infos, func(w io.Writer) { writeTree(w, infos, all || kind != "") })
 		}}
-	out.flags(cmd)
-	cmd.Flags().StringVar(&adminAddr, "admin-addr", envOr("TROUPE_ADMIN_ADDR", defaultAdminAddr), "the broker's admin address, HOST:PORT (environment: TROUPE_ADMIN_ADDR)")
+	out.Flags(cmd)
+	admin.Flags(cmd)
 	cmd.Flags().StringVar(&kind, "kind", "", "only actors of this kind")
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "fold nothing")
 	return cmd
-}
-
-// askAdmin gets a JSON answer from a broker's admin address.
-func askAdmin(ctx context.Context, addr, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", "http://"+addr+path, nil)
-	if err != nil {
-		return usagef("admin-addr: %q is not allowed; allowed: HOST:PORT", addr)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("no broker answers on the admin address %s (%v). Is it running? `troupe serve` starts one; --admin-addr HOST:PORT names another", addr, reason(err))
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("http://%s%s answered %s; is that a Troupe broker's admin address?", addr, path, resp.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<30)).Decode(into); err != nil {
-		return fmt.Errorf("read the answer of http://%s%s: %w", addr, path, err)
-	}
-	return nil
 }
 
 // foldAbove is how many unremarkable siblings of a kind are shown one by one.
@@ -82,7 +61,7 @@ type node struct {
 }
 
 func writeTree(w io.Writer, infos []actorsystem.Info, all bool) {
-	table(w, "ACTOR STATE WAITING OLDEST HANDLED RESTARTS LAST-PANIC", func(row func(...any)) {
+	cli.Table(w, "ACTOR STATE WAITING OLDEST HANDLED RESTARTS LAST-PANIC", func(row func(...any)) {
 		var walk func(nodes []*node, indent string)
 		walk = func(nodes []*node, indent string) {
 			for i, n := range nodes {

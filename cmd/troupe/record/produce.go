@@ -1,12 +1,10 @@
-package main
+package record
 
 import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"sort"
 	"strings"
 	"sync"
@@ -14,14 +12,16 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 )
 
 // lineMax bounds a line of input, bytes.
 const lineMax = 64 << 20
 
 type producer struct {
-	client
-	out          output
+	cli.Client
+	out          cli.Output
 	keySeparator string
 	key          string
 	headers      []string
@@ -34,35 +34,47 @@ type producer struct {
 	createTopic  bool
 	batchBytes   int32
 	quiet        bool
+	file         string
 }
 
-func newProduce() *cobra.Command {
-	p := &producer{acks: "all", compression: "none"}
-	cmd := &cobra.Command{Use: "produce TOPIC", Short: "Send lines from standard input as records", Args: args(cobra.ExactArgs(1)),
+// NewProduce makes `troupe produce`.
+func NewProduce() *cobra.Command {
+	p := &producer{}
+	cmd := &cobra.Command{Use: "produce TOPIC", Short: "Send lines as records", Args: cli.Args(cobra.ExactArgs(1)),
+		Long: `Send lines from standard input as records, and print what the broker acknowledged.
+
+An interrupt ends the reading; what was read is still delivered, and the exit code is 130. -o json prints an object for each record
+(topic, partition, offset, timestamp_ms, line) besides the summary on standard error.`,
 		Example: `  echo hello | troupe produce greetings
   printf 'k1:v1\nk2:v2\n' | troupe produce greetings --key-separator :
-  seq 1000 | troupe produce numbers --rate 100 --compression zstd -H source=seq`,
-		RunE: func(cmd *cobra.Command, a []string) error { return p.run(cmd, a[0]) }}
-	p.client.flags(cmd)
-	p.out.flags(cmd)
+  seq 1000 | troupe produce numbers --rate 100 --compression zstd -H source=seq
+  troupe produce orders --file orders.txt`,
+		ValidArgsFunction: p.TopicNames(1),
+		RunE:              func(cmd *cobra.Command, a []string) error { return p.run(cmd, a[0]) }}
+	p.Client.Flags(cmd)
+	p.out.Flags(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&p.keySeparator, "key-separator", "K", "", "a line is KEY SEPARATOR VALUE; without it the line is the value")
+	f.StringVarP(&p.file, "file", "i", "", "read this file instead of standard input")
 	f.StringVarP(&p.key, "key", "k", "", "the key of every record")
 	f.StringArrayVarP(&p.headers, "header", "H", nil, "NAME=VALUE header of every record (repeatable)")
 	f.Float64Var(&p.rate, "rate", 0, "records a second; 0 is as fast as it goes")
 	f.Int32VarP(&p.partition, "partition", "p", -1, "the partition of every record; -1 lets the key decide")
-	f.Var(&choice{&p.acks, []string{"0", "1", "all"}}, "acks", "who must have the record before it counts as sent: 0, 1 or all")
-	f.VarP(&choice{&p.compression, []string{"none", "gzip", "snappy", "lz4", "zstd"}}, "compression", "z", "codec of the batches: none, gzip, snappy, lz4 or zstd")
+	cli.ChoiceVar(cmd, &p.acks, "acks", "", "all", []string{"0", "1", "all"}, "who must have the record before it counts as sent: 0, 1 or all")
+	cli.ChoiceVar(cmd, &p.compression, "compression", "z", "none", []string{"none", "gzip", "snappy", "lz4", "zstd"}, "codec of the batches: none, gzip, snappy, lz4 or zstd")
 	f.BoolVar(&p.idempotent, "idempotent", true, "let the broker drop duplicates of retries (needs --acks all; off with other acks)")
 	f.BoolVar(&p.tombstones, "tombstones", false, "send an empty value as null")
 	f.BoolVar(&p.createTopic, "create-topic", false, "let the broker create the topic if it allows that")
 	f.Int32Var(&p.batchBytes, "batch-max-bytes", 1_000_012, "the largest batch, before compression")
-	f.BoolVarP(&p.quiet, "quiet", "q", false, "no summary on standard error")
+	f.BoolVarP(&p.quiet, "quiet", "q", false, "no summary and no progress on standard error")
+	for _, name := range []string{"key-separator", "key", "header", "rate", "partition", "batch-max-bytes"} {
+		cli.Complete(cmd, name, cobra.NoFileCompletions)
+	}
 	return cmd
 }
 
 func (p *producer) options(cmd *cobra.Command, topic string) ([]kgo.Opt, []kgo.RecordHeader, error) {
-	opts := []kgo.Opt{kgo.DefaultProduceTopic(topic), kgo.RecordDeliveryTimeout(p.timeout), kgo.ProducerBatchMaxBytes(p.batchBytes),
+	opts := []kgo.Opt{kgo.DefaultProduceTopic(topic), kgo.RecordDeliveryTimeout(p.Timeout), kgo.ProducerBatchMaxBytes(p.batchBytes),
 		kgo.ProducerBatchCompression(map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(),
 			"snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}[p.compression])}
 	if p.createTopic {
@@ -73,7 +85,7 @@ func (p *producer) options(cmd *cobra.Command, topic string) ([]kgo.Opt, []kgo.R
 	}
 	if p.acks != "all" {
 		if p.idempotent && cmd.Flags().Changed("idempotent") {
-			return nil, nil, usagef("idempotent: not allowed with --acks %s; allowed: --acks all", p.acks)
+			return nil, nil, cli.Usagef("idempotent: not allowed with --acks %s; allowed: --acks all", p.acks)
 		}
 		p.idempotent = false
 	}
@@ -85,16 +97,16 @@ func (p *producer) options(cmd *cobra.Command, topic string) ([]kgo.Opt, []kgo.R
 		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}
 	if p.rate < 0 {
-		return nil, nil, usagef("rate: %v is not allowed; allowed: a number from 0", p.rate)
+		return nil, nil, cli.Usagef("rate: %v is not allowed; allowed: a number from 0", p.rate)
 	}
 	if p.key != "" && p.keySeparator != "" {
-		return nil, nil, usagef("key: not allowed with --key-separator")
+		return nil, nil, cli.Usagef("key: not allowed with --key-separator")
 	}
 	var headers []kgo.RecordHeader
 	for _, h := range p.headers {
 		name, value, ok := strings.Cut(h, "=")
 		if !ok {
-			return nil, nil, usagef("header: %q is not allowed; allowed: NAME=VALUE", h)
+			return nil, nil, cli.Usagef("header: %q is not allowed; allowed: NAME=VALUE", h)
 		}
 		headers = append(headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
 	}
@@ -125,6 +137,7 @@ func (p *producer) record(line []byte, number int, headers []kgo.RecordHeader) (
 type receipts struct {
 	mu          sync.Mutex
 	acked       int64
+	bytes       int64           // of keys and values that were acknowledged
 	first, last map[int32]int64 // offsets by partition
 	failed      error           // the first failure
 	failedLine  int
@@ -141,6 +154,7 @@ func (r *receipts) add(line int, rec *kgo.Record, err error) {
 		return
 	}
 	r.acked++
+	r.bytes += int64(len(rec.Key) + len(rec.Value))
 	if o, ok := r.first[rec.Partition]; !ok || rec.Offset < o {
 		r.first[rec.Partition] = rec.Offset
 	}
@@ -161,25 +175,36 @@ func (p *producer) run(cmd *cobra.Command, topic string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := interruptible(cmd)
+	ctx, stop := cli.Interruptible(cmd)
 	defer stop()
-	cl, err := p.connect(ctx, opts...)
+	in, err := p.open(cmd)
 	if err != nil {
 		return err
+	}
+	defer in.Close()
+	cl, err := p.Connect(ctx, opts...)
+	if err != nil {
+		return cli.Interrupted(ctx, err)
 	}
 	defer cl.Close()
 	got := &receipts{first: map[int32]int64{}, last: map[int32]int64{}}
 	w := bufio.NewWriter(cmd.OutOrStdout())
-	if p.out.json() {
+	if p.out.JSON() {
 		got.enc = json.NewEncoder(w)
 	}
 	began := time.Now()
-	readErr := p.send(ctx, cl, cmd.InOrStdin(), headers, got)
+	line := p.live(cmd, in, got)
+	defer line.Stop()
+	readErr := p.send(ctx, cl, in, headers, got)
+	if readErr == nil && ctx.Err() != nil {
+		readErr = cli.ErrInterrupted
+	}
 	// An interrupt ends the reading; what was read is still delivered.
 	if err := cl.Flush(context.WithoutCancel(ctx)); err != nil && readErr == nil {
 		readErr = err
 	}
 	took := time.Since(began)
+	line.Stop()
 	got.mu.Lock()
 	defer got.mu.Unlock()
 	if err := w.Flush(); err != nil {
@@ -189,7 +214,7 @@ func (p *producer) run(cmd *cobra.Command, topic string) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), got.summary(topic, p.acks, took))
 	}
 	if got.failed != nil {
-		return explain(fmt.Sprintf("produce line %d to %s", got.failedLine, topic), got.failed, "")
+		return cli.Explain(fmt.Sprintf("produce line %d to %s", got.failedLine, topic), got.failed, "")
 	}
 	return readErr
 }
@@ -199,7 +224,7 @@ func (r *receipts) summary(topic, acks string, took time.Duration) string {
 	if acks == "0" {
 		verb = "sent (acks=0: nothing is acknowledged)"
 	}
-	s := fmt.Sprintf("%s %s in %s", plural(r.acked, "record"), verb, took.Round(time.Millisecond))
+	s := fmt.Sprintf("%s %s in %s", cli.Plural(r.acked, "record"), verb, took.Round(time.Millisecond))
 	if acks == "0" || len(r.last) == 0 {
 		return s
 	}
@@ -211,7 +236,7 @@ func (r *receipts) summary(topic, acks string, took time.Duration) string {
 	const shownMax = 8
 	for i, p := range parts {
 		if i == shownMax {
-			return s + fmt.Sprintf(", and %s more", plural(len(parts)-shownMax, "partition"))
+			return s + fmt.Sprintf(", and %s more", cli.Plural(len(parts)-shownMax, "partition"))
 		}
 		sep := ", "
 		if i == 0 {
@@ -220,53 +245,4 @@ func (r *receipts) summary(topic, acks string, took time.Duration) string {
 		s += fmt.Sprintf("%s%s-%d offsets %d–%d", sep, topic, p, r.first[int32(p)], r.last[int32(p)])
 	}
 	return s
-}
-
-// send reads lines and hands them to the client until the input ends, one fails, or ctx ends.
-func (p *producer) send(ctx context.Context, cl *kgo.Client, in io.Reader, headers []kgo.RecordHeader, got *receipts) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 64<<10), lineMax)
-	next := time.Now()
-	read := make(chan bool)
-	for number := 1; ; number++ {
-		// Reading may block on a terminal: an interrupt must end it all the same.
-		go func() {
-			ok := lines.Scan()
-			select {
-			case read <- ok:
-			case <-ctx.Done():
-			}
-		}()
-		select {
-		case <-ctx.Done():
-			return nil
-		case ok := <-read:
-			if !ok {
-				if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-					return fmt.Errorf("line %d is longer than %d bytes; split the input", number, lineMax)
-				} else if err != nil {
-					return fmt.Errorf("read standard input: %w", err)
-				}
-				return nil
-			}
-		}
-		rec, err := p.record(lines.Bytes(), number, headers)
-		if err != nil {
-			return err
-		}
-		if p.rate > 0 {
-			if wait := time.Until(next); wait > 0 {
-				select {
-				case <-time.After(wait):
-				case <-ctx.Done():
-					return nil
-				}
-			}
-			next = next.Add(time.Duration(float64(time.Second) / p.rate))
-		}
-		cl.Produce(context.WithoutCancel(ctx), rec, func(r *kgo.Record, err error) { got.add(number, r, err) })
-		if got.failure() != nil {
-			return nil
-		}
-	}
 }

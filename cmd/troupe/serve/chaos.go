@@ -1,6 +1,6 @@
 //go:build chaos
 
-package main
+package serve
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-io/troupe/actorsystem"
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 )
 
 // This file exists only with the chaos build tag: it makes actors panic, to see that clients notice at most retriable
@@ -48,7 +49,7 @@ func parseChaos(specs []string) (chaos, error) {
 		count, every := strings.CutPrefix(when, "every:")
 		n, err := strconv.ParseUint(count, 10, 64)
 		if !ok || kind == "" || err != nil || n == 0 {
-			return nil, usagef("chaos: %q is not allowed; allowed: KIND=N or KIND=every:N with N from 1", spec)
+			return nil, cli.Usagef("chaos: %q is not allowed; allowed: KIND=N or KIND=every:N with N from 1", spec)
 		}
 		rules[kind] = chaosRule{n, every}
 	}

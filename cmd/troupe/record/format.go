@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"encoding/base64"
@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 )
 
 // This file owns how `troupe consume` prints a record.
@@ -25,11 +27,11 @@ func recordWriter(format string) (func([]byte, *kgo.Record) []byte, error) {
 		return appendJSON, nil
 	}
 	if !strings.Contains(format, "%") {
-		return nil, usagef("format: %q is not allowed; allowed: value, key-value, json, or a layout such as '%%k %%v\\n'", format)
+		return nil, cli.Usagef("format: %q is not allowed; allowed: value, key-value, json, or a layout such as '%%k %%v\\n'", format)
 	}
 	f, err := kgo.NewRecordFormatter(format)
 	if err != nil {
-		return nil, usagef("format: %q is not allowed: %w", format, err)
+		return nil, cli.Usagef("format: %q is not allowed: %w", format, err)
 	}
 	return f.AppendRecord, nil
 }

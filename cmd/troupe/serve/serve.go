@@ -1,4 +1,4 @@
-package main
+package serve
 
 import (
 	"context"
@@ -23,6 +23,7 @@ import (
 	"github.com/troupe-io/troupe/actors/broker"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/admin"
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 	"github.com/troupe-io/troupe/config"
 )
 
@@ -33,8 +34,9 @@ import (
 // memory limit makes the collector work harder long before the limit is met. GOGC overrides it.
 const gcPercent = 100
 
-func newServe() *cobra.Command {
-	c := &cobra.Command{Use: "serve", Short: "Run a broker", Args: args(cobra.NoArgs),
+// New makes the command.
+func New() *cobra.Command {
+	c := &cobra.Command{Use: "serve", Short: "Run a broker", Args: cli.Args(cobra.NoArgs),
 		Long: `Run a broker until SIGTERM or SIGINT, which lets it answer what is in flight and exit 0; a second signal ends it at once.
 
 When a client can produce, one line on standard output says so. Every setting can also stand in the environment
@@ -60,11 +62,12 @@ func serve(cmd *cobra.Command) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	signal.Ignore(syscall.SIGPIPE) // a broker outlives whoever read its log
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 
 	src := &source{settings: settings}
-	registry := admin.NewRegistry(buildVersion())
+	registry := admin.NewRegistry(cli.Version)
 	registry.MustRegister(admin.NewActorMetrics(src))
 	cfg, err := brokerConfig(settings, log, registry)
 	if err != nil {
@@ -151,11 +154,11 @@ func sayReady(cmd *cobra.Command, s *config.Settings, b *broker.Broker, adminAdd
 	}
 	if s.LogFormat == "json" {
 		_ = json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"message": "ready", "kafka_addr": b.KafkaAddr(), "admin_addr": adminAddr,
-			"data_dir": dir, "cluster_id": b.ClusterID(), "node_id": s.NodeID, "version": buildVersion()})
+			"data_dir": dir, "cluster_id": b.ClusterID(), "node_id": s.NodeID, "version": cli.Version})
 		return
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "troupe %s ready: Kafka on %s, admin on %s, data in %s, cluster %s, node %d\n",
-		buildVersion(), b.KafkaAddr(), adminAddr, dir, b.ClusterID(), s.NodeID)
+		cli.Version, b.KafkaAddr(), adminAddr, dir, b.ClusterID(), s.NodeID)
 }
 
 func newLogger(s *config.Settings) zerolog.Logger {
@@ -177,7 +180,7 @@ func newLogger(s *config.Settings) zerolog.Logger {
 func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registerer) (broker.Config, error) {
 	advertised, err := s.Advertised(config.Machine{Addrs: net.InterfaceAddrs, Hostname: os.Hostname, Lookup: net.LookupHost})
 	if err != nil {
-		return broker.Config{}, usageError{err}
+		return broker.Config{}, cli.UsageError{Err: err}
 	}
 	ms := func(n int64) time.Duration {
 		return time.Duration(min(max(n, 0), 1<<53/int64(time.Millisecond))) * time.Millisecond
@@ -193,7 +196,7 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		RetentionCheckInterval: ms(s.RetentionCheckMs), IndexIntervalBytes: s.IndexIntervalBytes,
 		SegmentDeleteDelay: ms(s.SegmentDeleteDelayMs), ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
 		GroupInitialRebalanceDelay: ms(s.GroupInitialRebalanceDelayMs),
-		Static:                     staticConfigs(s), Log: log, Registerer: reg, Version: buildVersion(),
+		Static:                     staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,
 	}, nil
 }
 
