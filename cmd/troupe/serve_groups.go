@@ -1,0 +1,20 @@
+package main
+
+import (
+	"strings"
+
+	groups "github.com/troupe-io/troupe/actors/coordinator/group"
+	"github.com/troupe-io/troupe/config"
+)
+
+// consumerGroupRules sets the rules of KIP-848 consumer groups.
+func consumerGroupRules(s *config.Settings) func(*groups.Config) {
+	policy := map[string]groups.Migration{"disabled": groups.MigrationDisabled, "upgrade": groups.MigrationUpgrade,
+		"downgrade": groups.MigrationDowngrade, "bidirectional": groups.MigrationBidirectional}[s.ConsumerMigrationPolicy]
+	return func(c *groups.Config) {
+		c.Consumer = groups.ConsumerConfig{SessionTimeoutMs: s.ConsumerSessionTimeoutMs,
+			HeartbeatIntervalMs: s.ConsumerHeartbeatIntervalMs, AssignmentIntervalMs: s.ConsumerAssignmentIntervalMs}
+		c.ConsumerMaxSize, c.ConsumerRegexRefreshMs = int(s.ConsumerMaxSize), s.ConsumerRegexRefreshMs
+		c.ConsumerAssignors, c.ConsumerMigration = strings.Split(s.ConsumerAssignors, ","), policy
+	}
+}
