@@ -194,9 +194,9 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		InFlightPerConnection: s.InFlightPerConn, InFlightTotal: s.InFlightTotal,
 		RequestMaxBytes: int32(s.RequestMaxBytes), FetchMaxBytes: int32(s.FetchMaxBytes), FetchSessionsMax: int(s.FetchSessions),
 		RetentionCheckInterval: ms(s.RetentionCheckMs), IndexIntervalBytes: s.IndexIntervalBytes,
+		Groups:             groupRules(s),
 		SegmentDeleteDelay: ms(s.SegmentDeleteDelayMs), ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
-		GroupInitialRebalanceDelay: ms(s.GroupInitialRebalanceDelayMs),
-		Static:                     staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,
+		Static: staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,
 	}, nil
 }
 
