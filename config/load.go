@@ -108,6 +108,10 @@ func (s *Settings) check() []error {
 		errs = append(errs, fmt.Errorf("message.max.bytes: %d is not allowed; allowed: up to socket.request.max.bytes, which is %d",
 			s.MessageMaxBytes, s.RequestMaxBytes))
 	}
+	if s.ConsumerSessionTimeoutMs <= s.ConsumerHeartbeatIntervalMs {
+		errs = append(errs, fmt.Errorf("group.consumer.session.timeout.ms: %d is not allowed; allowed: more than group.consumer.heartbeat.interval.ms, which is %d",
+			s.ConsumerSessionTimeoutMs, s.ConsumerHeartbeatIntervalMs))
+	}
 	return errs
 }
 

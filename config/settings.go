@@ -43,6 +43,19 @@ type Settings struct {
 	FetchMaxBytes        int64
 	FetchSessions        int64
 
+	// KIP-848 consumer groups.
+	ConsumerSessionTimeoutMs       int32
+	ConsumerMinSessionTimeoutMs    int32
+	ConsumerMaxSessionTimeoutMs    int32
+	ConsumerHeartbeatIntervalMs    int32
+	ConsumerMinHeartbeatIntervalMs int32
+	ConsumerMaxHeartbeatIntervalMs int32
+	ConsumerAssignmentIntervalMs   int32
+	ConsumerMaxSize                int32
+	ConsumerAssignors              string
+	ConsumerRegexRefreshMs         int64
+	ConsumerMigrationPolicy        string
+
 	RetentionCheckMs     int64
 	IndexIntervalBytes   int64
 	SegmentDeleteDelayMs int64
@@ -50,6 +63,8 @@ type Settings struct {
 	CleanerBackoffMs     int64
 	CleanerMapBytes      int64
 	CleanerIOBytes       int64 // a second
+
+	GroupInitialRebalanceDelayMs int64
 
 	// The defaults of topic configurations, by Kafka's broker names.
 	LogRetentionMs         int64

@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/troupe-io/troupe/actors/api"
+	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actorsystem"
 )
 
@@ -41,6 +42,9 @@ type Config struct {
 	RequestMaxBytes       int32
 	FetchMaxBytes         int32
 	FetchSessionsMax      int
+
+	// Groups sets what differs from Kafka's defaults in the rules of consumer groups; nil leaves them.
+	Groups func(*group.Config)
 
 	RetentionCheckInterval time.Duration
 	IndexIntervalBytes     int64

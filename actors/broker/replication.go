@@ -14,7 +14,6 @@ import (
 	"github.com/troupe-io/troupe/actors/cleaner"
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/coordinator"
-	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/raftactor"
@@ -117,10 +116,8 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil {
 		return err
 	}
-	rules := group.DefaultConfig()
-	rules.NewID = newUUID
 	groups, err := spawn(coordinator.SupervisorSpec(coordinator.SupervisorConfig{System: r.system, Log: r.cfg.Log, Metrics: r.metrics.groups,
-		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: rules}))
+		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: r.groupRules()}))
 	if err != nil {
 		return err
 	}

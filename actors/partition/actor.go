@@ -231,7 +231,7 @@ func segmentOptions(c *topicconfig.Config, o Options) segment.Options {
 func (p *partition) leaderChanged(m *raftactor.LeaderChanged) {
 	p.term, p.known = m.Term, m.Committed
 	p.leading = m.Leader == p.NodeID
-	l := &Leadership{Leader: int32(m.Leader), Epoch: int32(m.Term)}
+	l := &Leadership{Leader: int32(m.Leader), Epoch: leaderEpoch(m.Term)}
 	if m.Leader == 0 {
 		l.Leader = -1
 	}
