@@ -24,6 +24,7 @@ const portedDir = "ported"
 
 // TestPorted runs the client integration tests of Apache Kafka that franz-go ported to Go, each against a broker of its own.
 func TestPorted(t *testing.T) {
+	t.Parallel()
 	dir := scratch(t, "ported")
 	var download struct{ Dir, Sum string }
 	if err := json.Unmarshal([]byte(goTool(t, ".", "mod", "download", "-json", kfakeModule+"@"+kfakeVersion)), &download); err != nil {

@@ -147,6 +147,14 @@ func (c *Cluster) seed(seeds []seed) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+	// A group's first question makes the topic that holds the groups; in kfake they are just there.
+	for c.adm.FindGroupCoordinators(ctx, "any").Error() != nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no group coordinator within %s", startWithin)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 	for _, s := range seeds {
 		created, err := c.adm.CreateTopics(ctx, s.partitions, 1, nil, s.topics...)
 		if err == nil {
