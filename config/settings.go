@@ -48,6 +48,8 @@ type Settings struct {
 	SegmentDeleteDelayMs int64
 	ProducerIDExpiryMs   int64
 
+	GroupInitialRebalanceDelayMs int64
+
 	// The defaults of topic configurations, by Kafka's broker names.
 	LogRetentionMs         int64
 	LogRetentionBytes      int64

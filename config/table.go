@@ -141,6 +141,9 @@ var table = []*Setting{
 	{Key: "producer.id.expiration.ms", Kind: Int, Default: "86400000", Min: 1, Max: noMax,
 		Doc:   "How long an idle idempotent producer's sequence numbers are remembered.",
 		field: func(s *Settings) any { return &s.ProducerIDExpiryMs }},
+	{Key: "group.initial.rebalance.delay.ms", Kind: Int, Default: "3000", Min: 0, Max: math.MaxInt32,
+		Doc:   "How long the first rebalance of an empty classic group waits for more members.",
+		field: func(s *Settings) any { return &s.GroupInitialRebalanceDelayMs }},
 
 	{Key: "log.retention.ms", Kind: Int, Default: week, Min: 1, Max: noMax, Unlimited: true, TopicKey: "retention.ms",
 		Doc:   "Default of retention.ms: how long records are kept.",

@@ -46,6 +46,8 @@ type Config struct {
 	IndexIntervalBytes     int64
 	SegmentDeleteDelay     time.Duration
 	ProducerIDExpiry       time.Duration
+	// GroupInitialRebalanceDelay is group.initial.rebalance.delay.ms.
+	GroupInitialRebalanceDelay time.Duration
 
 	// Static describes the broker's settings for DescribeConfigs, by Kafka's broker names.
 	Static []api.StaticConfig

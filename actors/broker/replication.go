@@ -118,6 +118,7 @@ func (r *replication) start(ctx actor.Context) error {
 	}
 	rules := group.DefaultConfig()
 	rules.NewID = newUUID
+	rules.InitialRebalanceDelayMs = int32(r.cfg.GroupInitialRebalanceDelay.Milliseconds())
 	groups, err := spawn(coordinator.SupervisorSpec(coordinator.SupervisorConfig{System: r.system, Log: r.cfg.Log, Metrics: r.metrics.groups,
 		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: rules}))
 	if err != nil {

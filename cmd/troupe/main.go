@@ -64,7 +64,7 @@ func newRoot() *cobra.Command {
 		return usagef("%w\nTry `%s --help`.", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newTopic(), newProduce(), newConsume(), newActors(), newConfig(), newWAL(), newVersion())
+	root.AddCommand(newServe(), newTopic(), newProduce(), newConsume(), newActors(), newBench(), newConfig(), newWAL(), newVersion())
 	return root
 }
 

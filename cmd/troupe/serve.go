@@ -192,7 +192,8 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		RequestMaxBytes: int32(s.RequestMaxBytes), FetchMaxBytes: int32(s.FetchMaxBytes), FetchSessionsMax: int(s.FetchSessions),
 		RetentionCheckInterval: ms(s.RetentionCheckMs), IndexIntervalBytes: s.IndexIntervalBytes,
 		SegmentDeleteDelay: ms(s.SegmentDeleteDelayMs), ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
-		Static: staticConfigs(s), Log: log, Registerer: reg, Version: buildVersion(),
+		GroupInitialRebalanceDelay: ms(s.GroupInitialRebalanceDelayMs),
+		Static:                     staticConfigs(s), Log: log, Registerer: reg, Version: buildVersion(),
 	}, nil
 }
 

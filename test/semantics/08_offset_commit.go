@@ -65,7 +65,9 @@ func init() {
 		{"empty group", func(c *C, req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition) {
 			req.Group, req.MemberID, req.Generation = "", "", -1
 		}},
-		{"leader epoch 7", func(c *C, req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition) { p.LeaderEpoch = 7 }},
+		{"leader epoch 7", func(c *C, req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition) {
+			p.LeaderEpoch = c.shown.epoch + 7
+		}},
 		{"retention time", func(c *C, req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition) {
 			req.RetentionTimeMillis = 1000
 		}},
