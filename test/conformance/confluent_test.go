@@ -16,7 +16,7 @@ func TestConfluent(t *testing.T) {
 	dir := scratch(t, "confluent")
 	binary := filepath.Join(dir, "confluent.test")
 	goTool(t, ".", "test", "-c", "-o", binary, "github.com/confluentinc/confluent-kafka-go/v2/kafka")
-	b := harness.Start(t)
+	b := harness.Start(t, "--group.initial.rebalance.delay.ms", "0")
 	awaitGroups(t, b)
 	conf, err := json.Marshal(map[string]any{
 		"Brokers": b.Addr, "BrokersSasl": b.Addr, "SaslUsername": "testuser", "SaslPassword": "testpass", "SaslMechanism": "PLAIN",

@@ -16,7 +16,7 @@ func TestKgo(t *testing.T) {
 	dir := scratch(t, "kgo")
 	binary := filepath.Join(dir, "kgo.test")
 	goTool(t, ".", "test", "-c", "-o", binary, pkg)
-	b := harness.Start(t)
+	b := harness.Start(t, "--group.initial.rebalance.delay.ms", "0")
 	awaitGroups(t, b)
 	records := "50000"
 	if *quick {

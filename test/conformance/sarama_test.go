@@ -67,7 +67,7 @@ func TestSarama(t *testing.T) {
 		_, port, _ := net.SplitHostPort(addr)
 		addrs, ports = append(addrs, addr), append(ports, port)
 	}
-	b := harness.Start(t, "--advertised-addr", addrs[0], "--auto.create.topics.enable=false")
+	b := harness.Start(t, "--advertised-addr", addrs[0], "--auto.create.topics.enable=false", "--group.initial.rebalance.delay.ms", "0")
 	tools, libs := standInTools(t), javaLibs(t)
 	toxiproxy := startToxiproxy(t, addrs, b.Addr)
 

@@ -67,10 +67,10 @@ type Cluster struct {
 	once  sync.Once
 }
 
-// NewCluster starts a broker and creates the seed topics. kfake's defaults: topics are not created by asking for them, and a topic
-// created without a number has 10 partitions.
+// NewCluster starts a broker and creates the seed topics. Its defaults are kfake's and those of Kafka's own integration tests: topics
+// are not created by asking for them, a topic created without a number has 10 partitions, a new group is not kept waiting.
 func NewCluster(opts ...Opt) (*Cluster, error) {
-	cfg := config{flags: map[string]string{"auto.create.topics.enable": "false", "num.partitions": "10"}}
+	cfg := config{flags: map[string]string{"auto.create.topics.enable": "false", "num.partitions": "10", "group.initial.rebalance.delay.ms": "0"}}
 	for _, o := range opts {
 		o(&cfg)
 	}
