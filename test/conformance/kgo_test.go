@@ -16,7 +16,8 @@ func TestKgo(t *testing.T) {
 	dir := scratch(t, "kgo")
 	binary := filepath.Join(dir, "kgo.test")
 	goTool(t, ".", "test", "-c", "-o", binary, pkg)
-	b := harness.Start(t, "--group.initial.rebalance.delay.ms", "0")
+	b := harness.Start(t, "--group.initial.rebalance.delay.ms", "0",
+		"--group.consumer.heartbeat.interval.ms", "1000", "--group.consumer.min.heartbeat.interval.ms", "1000")
 	awaitGroups(t, b)
 	records := "50000"
 	if *quick {

@@ -47,6 +47,9 @@ func BrokerConfigs(configs map[string]string) Opt {
 	return func(c *config) {
 		for k, v := range configs {
 			c.flags[k] = v
+			if k == "group.max.size" { // kfake's is for both protocols
+				c.flags["group.consumer.max.size"] = v
+			}
 		}
 	}
 }
@@ -70,7 +73,9 @@ type Cluster struct {
 // NewCluster starts a broker and creates the seed topics. Its defaults are kfake's and those of Kafka's own integration tests: topics
 // are not created by asking for them, a topic created without a number has 10 partitions, a new group is not kept waiting.
 func NewCluster(opts ...Opt) (*Cluster, error) {
-	cfg := config{flags: map[string]string{"auto.create.topics.enable": "false", "num.partitions": "10", "group.initial.rebalance.delay.ms": "0"}}
+	cfg := config{flags: map[string]string{"auto.create.topics.enable": "false", "num.partitions": "10", "group.initial.rebalance.delay.ms": "0",
+		// What the tests choose lies below Kafka's lower bounds.
+		"group.consumer.min.heartbeat.interval.ms": "100", "group.consumer.min.session.timeout.ms": "1000"}}
 	for _, o := range opts {
 		o(&cfg)
 	}
