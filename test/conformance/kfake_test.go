@@ -50,6 +50,9 @@ func TestPorted(t *testing.T) {
 		apply(t, source, []edit{{name, `"` + kfakeModule + `"`, `kfake "github.com/troupe-io/troupe/test/conformance/kfakeshim"`, 1}})
 		overlay.Replace[filepath.Join(here, portedDir, name)] = file
 	}
+	// The second member comes without an id, which Kafka refuses for that alone (KIP-1082).
+	apply(t, source, []edit{{"static_membership_test.go", "hbReq.MemberEpoch = 0\n\thbReq.RebalanceTimeoutMillis",
+		"hbReq.MemberEpoch = 0\n\thbReq.MemberID = \"second\"\n\thbReq.RebalanceTimeoutMillis", 1}})
 	raw, err := json.Marshal(overlay)
 	if err != nil {
 		t.Fatal(err)
