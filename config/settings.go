@@ -65,6 +65,9 @@ type Settings struct {
 	CleanerIOBytes       int64 // a second
 
 	GroupInitialRebalanceDelayMs int64
+	GroupMaxSize                 int64
+	GroupMinSessionTimeoutMs     int64
+	GroupMaxSessionTimeoutMs     int64
 
 	// The defaults of topic configurations, by Kafka's broker names.
 	LogRetentionMs         int64
