@@ -17,7 +17,7 @@ import (
 	"github.com/troupe-io/troupe/protocol"
 )
 
-func init() { register(8, 2, 10, offsetCommit) }
+func init() { registerRoute(Route{Key: 8, Min: 2, Max: 10, Handle: offsetCommit, Overlaps: true}) }
 
 const commitTopicIDVersion = 10
 
