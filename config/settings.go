@@ -60,6 +60,11 @@ type Settings struct {
 	IndexIntervalBytes   int64
 	SegmentDeleteDelayMs int64
 	ProducerIDExpiryMs   int64
+	CleanerBackoffMs     int64
+	CleanerMapBytes      int64
+	CleanerIOBytes       int64 // a second
+
+	GroupInitialRebalanceDelayMs int64
 
 	// The defaults of topic configurations, by Kafka's broker names.
 	LogRetentionMs         int64
@@ -74,6 +79,9 @@ type Settings struct {
 	MinInsyncReplicas      int32
 	LogCleanupPolicy       string
 	DeleteRetentionMs      int64
+	MinCompactionLagMs     int64
+	MaxCompactionLagMs     int64
+	MinCleanableRatio      float64
 
 	values []Value
 }

@@ -50,6 +50,10 @@ type Config struct {
 	IndexIntervalBytes     int64
 	SegmentDeleteDelay     time.Duration
 	ProducerIDExpiry       time.Duration
+	// CleanerBackoff is how long the cleaner rests when no log needs it; CleanerMapBytes bounds its memory for keys;
+	// CleanerIOBytesPerSecond what it reads and writes, -1: no limit.
+	CleanerBackoff                           time.Duration
+	CleanerMapBytes, CleanerIOBytesPerSecond int64
 
 	// Static describes the broker's settings for DescribeConfigs, by Kafka's broker names.
 	Static []api.StaticConfig

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,31 +75,11 @@ func TestSarama(t *testing.T) {
 	b := harness.Start(t, "--advertised-addr", addrs[0], "--auto.create.topics.enable=false")
 	toxiproxy := startToxiproxy(t, addrs, b.Addr)
 
-	suite{list: "sarama", version: version, binary: binary, dir: source, timeout: 10 * time.Minute, tests: functionalTests(t, source), env: []string{
+	suite{list: "sarama", version: version, binary: binary, dir: source, timeout: 10 * time.Minute, tests: testsIn(t, filepath.Join(source, "functional_*_test.go")), env: []string{
 		"TOXIPROXY_ADDR=http://" + toxiproxy, "KAFKA_VERSION=4.0.0", "CONFORMANCE_PROXY_PORTS=" + strings.Join(ports, ","),
 		"CONFORMANCE_BROKER_LOG=" + b.LogFile(), "PATH=" + tools + string(os.PathListSeparator) + os.Getenv("PATH"),
 	}}.run(t)
 	b.MustNotHavePanicked()
-}
-
-// functionalTests names the tests in Sarama's functional files.
-func functionalTests(t *testing.T, source string) (names []string) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(source, "functional_*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range declaration.FindAllSubmatch(content, -1) {
-			names = append(names, string(m[1]))
-		}
-	}
-	return names
 }
 
 // startToxiproxy starts the proxy server, with proxies kafka1… that lead from addrs to upstream, and returns its own address.

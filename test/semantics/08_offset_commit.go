@@ -66,7 +66,7 @@ func init() {
 			req.Group, req.MemberID, req.Generation = "", "", -1
 		}},
 		{"leader epoch 7", func(c *C, req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition) {
-			p.LeaderEpoch = 7
+			p.LeaderEpoch = c.shown.epoch + 7
 		}},
 		{"retention time", func(c *C, req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition) {
 			req.RetentionTimeMillis = 1000

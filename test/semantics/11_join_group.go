@@ -63,6 +63,7 @@ func init() {
 			add(fmt.Sprintf("%s, v%d", w.name, v), func(c *C) {
 				req := join(c.name("group"))
 				w.change(c, req)
+				c.patience = silentFor
 				c.ask(v, req)
 				c.say("the group is %s", c.state(req.Group))
 			})

@@ -34,7 +34,7 @@ func init() {
 			sub := kmsg.NewConsumerMemberMetadata()
 			sub.Topics = []string{t.name}
 			req.Protocols[0].Metadata = sub.AppendTo(nil)
-		}, func(req *kmsg.JoinGroupRequest) {})
+		})
 		c.ask(0, del(m.group, t, 0))
 	})
 	add("no offset there", func(c *C) {

@@ -63,7 +63,8 @@ func startTroupe(binary, dir string) (*target, error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return nil, err
 	}
-	t, err := launch("troupe", dir, binary, "serve", "--data-dir", filepath.Join(dir, "troupe"), "--kafka-addr", addr, "--admin-addr", "off", "--log-format", "console")
+	t, err := launch("troupe", dir, binary, "serve", "--data-dir", filepath.Join(dir, "troupe"), "--kafka-addr", addr, "--admin-addr", "off", "--log-format", "console",
+		"--group.initial.rebalance.delay.ms", "0")
 	if err != nil {
 		return nil, err
 	}

@@ -139,8 +139,9 @@ func (c *C) joined(group string, change ...func(*kmsg.JoinGroupRequest)) *member
 func (c *C) stable(group string, change ...func(*kmsg.JoinGroupRequest)) *member {
 	m := c.joined(group, change...)
 	req := m.sync()
+	req.ProtocolType = nil
 	req.GroupAssignment = []kmsg.SyncGroupRequestGroupAssignment{{MemberID: m.id, MemberAssignment: []byte("assigned")}}
-	if resp := c.get(5, req).(*kmsg.SyncGroupResponse); resp.ErrorCode != 0 {
+	if resp := c.get(4, req).(*kmsg.SyncGroupResponse); resp.ErrorCode != 0 {
 		c.abort("sync: error %d", resp.ErrorCode)
 	}
 	return m
