@@ -74,7 +74,7 @@ func newRoot() *cobra.Command {
 	}
 	add("broker", serve.New())
 	add("client", topic.New(), record.NewProduce(), record.NewConsume(), group.New(), benchmark.New(), configs.New(serve.NewPrint()))
-	add("inside", inspect.NewActors(), inspect.NewWAL())
+	add("inside", inspect.NewActors(), inspect.NewCleaner(), inspect.NewWAL())
 	root.AddCommand(completion.New(), newVersion())
 	cli.CompleteRest(root, "file", "from-file", "json", "csv")
 	return root

@@ -194,9 +194,10 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		InFlightPerConnection: s.InFlightPerConn, InFlightTotal: s.InFlightTotal,
 		RequestMaxBytes: int32(s.RequestMaxBytes), FetchMaxBytes: int32(s.FetchMaxBytes), FetchSessionsMax: int(s.FetchSessions),
 		RetentionCheckInterval: ms(s.RetentionCheckMs), IndexIntervalBytes: s.IndexIntervalBytes,
+		Groups:         groupRules(s),
+		CleanerBackoff: ms(s.CleanerBackoffMs), CleanerMapBytes: s.CleanerMapBytes, CleanerIOBytesPerSecond: s.CleanerIOBytes,
 		SegmentDeleteDelay: ms(s.SegmentDeleteDelayMs), ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
-		GroupInitialRebalanceDelay: ms(s.GroupInitialRebalanceDelayMs),
-		Static:                     staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,
+		Static: staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,
 	}, nil
 }
 
@@ -217,6 +218,8 @@ func staticConfigs(s *config.Settings) []api.StaticConfig {
 		switch d.Kind {
 		case config.Bool:
 			kind = kmsg.ConfigTypeBoolean
+		case config.Ratio:
+			kind = kmsg.ConfigTypeDouble
 		case config.Int, config.Bytes:
 			kind = kmsg.ConfigTypeLong
 			if d.Max <= 1<<31-1 {
@@ -270,6 +273,13 @@ func (s *source) RestartsByKind() map[string]uint64 {
 func (s *source) Status() any {
 	if b := s.broker.Load(); b != nil {
 		return b.Status()
+	}
+	return map[string]string{"state": "starting"}
+}
+
+func (s *source) Cleaner() any {
+	if b := s.broker.Load(); b != nil {
+		return b.Cleaner()
 	}
 	return map[string]string{"state": "starting"}
 }

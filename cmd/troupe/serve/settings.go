@@ -23,7 +23,7 @@ func (f *settingFlag) String() string     { return f.text }
 func (f *settingFlag) Set(s string) error { f.text = s; return nil }
 func (f *settingFlag) Type() string {
 	return map[config.Kind]string{config.String: "text", config.Int: "N", config.Bytes: "SIZE", config.Duration: "DURATION",
-		config.Bool: "BOOL", config.Enum: "WORD", config.Addr: "HOST:PORT"}[f.d.Kind]
+		config.Bool: "BOOL", config.Enum: "WORD", config.Addr: "HOST:PORT", config.Ratio: "RATIO"}[f.d.Kind]
 }
 
 // settingFlags gives c a flag for every setting, and --config.

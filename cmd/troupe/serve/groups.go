@@ -1,0 +1,21 @@
+package serve
+
+import (
+	"strings"
+
+	groups "github.com/troupe-io/troupe/actors/coordinator/group"
+	"github.com/troupe-io/troupe/config"
+)
+
+// groupRules sets the rules of groups that settings change.
+func groupRules(s *config.Settings) func(*groups.Config) {
+	policy := map[string]groups.Migration{"disabled": groups.MigrationDisabled, "upgrade": groups.MigrationUpgrade,
+		"downgrade": groups.MigrationDowngrade, "bidirectional": groups.MigrationBidirectional}[s.ConsumerMigrationPolicy]
+	return func(c *groups.Config) {
+		c.InitialRebalanceDelayMs = int32(s.GroupInitialRebalanceDelayMs)
+		c.Consumer = groups.ConsumerConfig{SessionTimeoutMs: s.ConsumerSessionTimeoutMs,
+			HeartbeatIntervalMs: s.ConsumerHeartbeatIntervalMs, AssignmentIntervalMs: s.ConsumerAssignmentIntervalMs}
+		c.ConsumerMaxSize, c.ConsumerRegexRefreshMs = int(s.ConsumerMaxSize), s.ConsumerRegexRefreshMs
+		c.ConsumerAssignors, c.ConsumerMigration = strings.Split(s.ConsumerAssignors, ","), policy
+	}
+}
