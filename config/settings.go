@@ -43,6 +43,15 @@ type Settings struct {
 	FetchMaxBytes        int64
 	FetchSessions        int64
 
+	GroupTopicPartitions         int32
+	OffsetsRetentionMinutes      int64
+	OffsetsRetentionCheckMs      int64
+	OffsetMetadataMaxBytes       int32
+	GroupInitialRebalanceDelayMs int32
+	GroupMinSessionMs            int32
+	GroupMaxSessionMs            int32
+	GroupMaxSize                 int32
+
 	RetentionCheckMs     int64
 	IndexIntervalBytes   int64
 	SegmentDeleteDelayMs int64

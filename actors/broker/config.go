@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/troupe-io/troupe/actors/api"
+	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actorsystem"
 )
 
@@ -41,6 +42,11 @@ type Config struct {
 	RequestMaxBytes       int32
 	FetchMaxBytes         int32
 	FetchSessionsMax      int
+
+	// GroupTopicPartitions is the number of partitions that __consumer_offsets is made with; 0: Kafka's default.
+	GroupTopicPartitions int32
+	// Groups are the rules of consumer groups; NewID is set by the broker. nil: Kafka's defaults.
+	Groups *group.Config
 
 	RetentionCheckInterval time.Duration
 	IndexIntervalBytes     int64

@@ -117,6 +117,9 @@ func (r *replication) start(ctx actor.Context) error {
 		return err
 	}
 	rules := group.DefaultConfig()
+	if r.cfg.Groups != nil {
+		rules = *r.cfg.Groups
+	}
 	rules.NewID = newUUID
 	groups, err := spawn(coordinator.SupervisorSpec(coordinator.SupervisorConfig{System: r.system, Log: r.cfg.Log, Metrics: r.metrics.groups,
 		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: rules}))

@@ -21,6 +21,7 @@ import (
 
 	"github.com/troupe-io/troupe/actors/api"
 	"github.com/troupe-io/troupe/actors/broker"
+	groups "github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/admin"
 	"github.com/troupe-io/troupe/config"
@@ -190,10 +191,21 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		MaxConnections: int(s.MaxConnections), MaxConnectionsPerIP: int(s.MaxConnectionsPerIP), ConnectionsMaxIdle: ms(s.ConnectionsMaxIdleMs),
 		InFlightPerConnection: s.InFlightPerConn, InFlightTotal: s.InFlightTotal,
 		RequestMaxBytes: int32(s.RequestMaxBytes), FetchMaxBytes: int32(s.FetchMaxBytes), FetchSessionsMax: int(s.FetchSessions),
+		GroupTopicPartitions: s.GroupTopicPartitions, Groups: groupRules(s),
 		RetentionCheckInterval: ms(s.RetentionCheckMs), IndexIntervalBytes: s.IndexIntervalBytes,
 		SegmentDeleteDelay: ms(s.SegmentDeleteDelayMs), ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
 		Static: staticConfigs(s), Log: log, Registerer: reg, Version: buildVersion(),
 	}, nil
+}
+
+// groupRules are the settings of consumer groups.
+func groupRules(s *config.Settings) *groups.Config {
+	rules := groups.DefaultConfig()
+	rules.SessionTimeoutMinMs, rules.SessionTimeoutMaxMs = s.GroupMinSessionMs, s.GroupMaxSessionMs
+	rules.InitialRebalanceDelayMs, rules.MaxSize = s.GroupInitialRebalanceDelayMs, int(s.GroupMaxSize)
+	rules.OffsetMetadataMaxBytes = int(s.OffsetMetadataMaxBytes)
+	rules.OffsetsRetentionMs, rules.RetentionCheckMs = s.OffsetsRetentionMinutes*60_000, s.OffsetsRetentionCheckMs
+	return &rules
 }
 
 // staticConfigs are the settings that Kafka knows too, for DescribeConfigs of the broker.
