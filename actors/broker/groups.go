@@ -11,7 +11,7 @@ import (
 func (p *parts) groupRules() group.Config {
 	rules := group.DefaultConfig()
 	if p.cfg.Groups != nil {
-		p.cfg.Groups(&rules)
+		rules = *p.cfg.Groups
 	}
 	rules.NewID = newUUID
 	rules.Topics = coordinator.TopicsOf(p.metadata)

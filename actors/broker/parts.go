@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path"
@@ -115,7 +116,7 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes, RequestMaxBytes: p.cfg.RequestMaxBytes,
 			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static,
-			GroupTopicPartitions: groupTopicPartitions, GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
+			GroupTopicPartitions: cmp.Or(p.cfg.GroupTopicPartitions, groupTopicPartitions), GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
 	limits := connection.DefaultLimits()
 	limits.RequestBytesMax = int64(p.cfg.RequestMaxBytes)
 	limits.BytesInFlightMax = p.cfg.InFlightPerConnection
