@@ -42,6 +42,7 @@ func TestAnswersAreThoseOfApacheKafka(t *testing.T) {
 		{"Produce", testProduce}, {"ProduceAcks0", testProduceAcks0}, {"StoredBatch", testStoredBatch}, {"Idempotence", testIdempotence},
 		{"Fetch", testFetch}, {"ListOffsets", testListOffsets}, {"Configs", testConfigs}, {"Groups", testGroups},
 		{"ClientWithoutApiVersions", testClientWithoutAPIVersions}, {"OldApiVersions", testOldAPIVersions}, {"StoredCodec", testStoredCodec},
+		{"ElectLeaders", testElectLeaders}, {"UpdateFeatures", testUpdateFeatures},
 	} {
 		t.Run(group.name, func(t *testing.T) { group.test(t, b) })
 	}
