@@ -226,6 +226,9 @@ func (b *Broker) PID() int { return b.cmd.Process.Pid }
 // Stdout is all that the broker has written there.
 func (b *Broker) Stdout() string { return b.stdout.String() }
 
+// LogFile is where the broker logs.
+func (b *Broker) LogFile() string { return b.log }
+
 // Log is all that the broker has logged.
 func (b *Broker) Log() string {
 	raw, err := os.ReadFile(b.log)
