@@ -43,7 +43,6 @@ type Settings struct {
 	FetchMaxBytes        int64
 	FetchSessions        int64
 
-	// Consumer groups, and the topic that holds them.
 	GroupTopicPartitions         int32
 	OffsetsRetentionMinutes      int64
 	OffsetsRetentionCheckMs      int64

@@ -153,6 +153,7 @@ var table = []*Setting{
 	{Key: "group.max.size", Kind: Int, Default: "2147483647", Min: 1, Max: math.MaxInt32,
 		Doc:   "The most members of a classic group; further ones are refused.",
 		field: func(s *Settings) any { return &s.GroupMaxSize }},
+
 	{Key: "group.consumer.session.timeout.ms", Kind: Int, Default: "45000", Min: 1, Max: math.MaxInt32,
 		Doc:   "How long a member of a KIP-848 consumer group may be silent before it is out.",
 		field: func(s *Settings) any { return &s.ConsumerSessionTimeoutMs }},

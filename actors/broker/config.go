@@ -45,8 +45,8 @@ type Config struct {
 
 	// GroupTopicPartitions is the number of partitions that __consumer_offsets is made with; 0: Kafka's default.
 	GroupTopicPartitions int32
-	// Groups are the rules of consumer groups; NewID and Topics are set by the broker. nil: Kafka's defaults.
-	Groups *group.Config
+	// Groups sets what differs from Kafka's defaults in the rules of consumer groups; nil leaves them.
+	Groups func(*group.Config)
 
 	RetentionCheckInterval time.Duration
 	IndexIntervalBytes     int64

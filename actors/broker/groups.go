@@ -11,7 +11,7 @@ import (
 func (p *parts) groupRules() group.Config {
 	rules := group.DefaultConfig()
 	if p.cfg.Groups != nil {
-		rules = *p.cfg.Groups
+		p.cfg.Groups(&rules)
 	}
 	rules.NewID = newUUID
 	rules.Topics = coordinator.TopicsOf(p.metadata)

@@ -7,18 +7,18 @@ import (
 	"github.com/troupe-io/troupe/config"
 )
 
-// groupRules are the settings of groups of both protocols.
-func groupRules(s *config.Settings) *groups.Config {
-	rules := groups.DefaultConfig()
-	rules.SessionTimeoutMinMs, rules.SessionTimeoutMaxMs = s.GroupMinSessionMs, s.GroupMaxSessionMs
-	rules.InitialRebalanceDelayMs, rules.MaxSize = s.GroupInitialRebalanceDelayMs, int(s.GroupMaxSize)
-	rules.OffsetMetadataMaxBytes = int(s.OffsetMetadataMaxBytes)
-	rules.OffsetsRetentionMs, rules.RetentionCheckMs = s.OffsetsRetentionMinutes*60_000, s.OffsetsRetentionCheckMs
-	rules.Consumer = groups.ConsumerConfig{SessionTimeoutMs: s.ConsumerSessionTimeoutMs,
-		HeartbeatIntervalMs: s.ConsumerHeartbeatIntervalMs, AssignmentIntervalMs: s.ConsumerAssignmentIntervalMs}
-	rules.ConsumerMaxSize, rules.ConsumerRegexRefreshMs = int(s.ConsumerMaxSize), s.ConsumerRegexRefreshMs
-	rules.ConsumerAssignors = strings.Split(s.ConsumerAssignors, ",")
-	rules.ConsumerMigration = map[string]groups.Migration{"disabled": groups.MigrationDisabled, "upgrade": groups.MigrationUpgrade,
+// groupRules sets the rules of groups that settings change.
+func groupRules(s *config.Settings) func(*groups.Config) {
+	policy := map[string]groups.Migration{"disabled": groups.MigrationDisabled, "upgrade": groups.MigrationUpgrade,
 		"downgrade": groups.MigrationDowngrade, "bidirectional": groups.MigrationBidirectional}[s.ConsumerMigrationPolicy]
-	return &rules
+	return func(c *groups.Config) {
+		c.InitialRebalanceDelayMs, c.MaxSize = s.GroupInitialRebalanceDelayMs, int(s.GroupMaxSize)
+		c.SessionTimeoutMinMs, c.SessionTimeoutMaxMs = s.GroupMinSessionMs, s.GroupMaxSessionMs
+		c.OffsetMetadataMaxBytes = int(s.OffsetMetadataMaxBytes)
+		c.OffsetsRetentionMs, c.RetentionCheckMs = s.OffsetsRetentionMinutes*60_000, s.OffsetsRetentionCheckMs
+		c.Consumer = groups.ConsumerConfig{SessionTimeoutMs: s.ConsumerSessionTimeoutMs,
+			HeartbeatIntervalMs: s.ConsumerHeartbeatIntervalMs, AssignmentIntervalMs: s.ConsumerAssignmentIntervalMs}
+		c.ConsumerMaxSize, c.ConsumerRegexRefreshMs = int(s.ConsumerMaxSize), s.ConsumerRegexRefreshMs
+		c.ConsumerAssignors, c.ConsumerMigration = strings.Split(s.ConsumerAssignors, ","), policy
+	}
 }
