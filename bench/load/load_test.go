@@ -31,8 +31,10 @@ func mustRun(t *testing.T, o Options) *Report {
 
 func TestARunAgainstAnHonestBrokerFindsNoFault(t *testing.T) {
 	for name, change := range map[string]func(*Options){
-		"keyless":         func(*Options) {},
-		"keys and JSON":   func(o *Options) { o.Pattern.Keys, o.Pattern.Payload, o.Pattern.KeyCount, o.Pattern.KeySize = "zipf", "json", 100, 8 },
+		"keyless": func(*Options) {},
+		"keys and JSON": func(o *Options) {
+			o.Pattern.Keys, o.Pattern.Payload, o.Pattern.KeyCount, o.Pattern.KeySize = "zipf", "json", 100, 8
+		},
 		"zstd":            func(o *Options) { o.Codec = protocol.CodecZstd },
 		"open loop":       func(o *Options) { o.Rate, o.Linger = 20_000, time.Millisecond },
 		"one at a time":   func(o *Options) { o.BatchRecords, o.Count = 1, 500 },
