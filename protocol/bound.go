@@ -53,20 +53,22 @@ type boundWalk struct {
 	reader
 	version int16
 	compact bool
+	aliased bool // kmsg's request will hold slices of the body
 	memory  int64
 }
 
-// bound checks that a request's body is whole and that decoding it takes memory in proportion to it.
-func bound(key, version int16, body []byte) error {
+// bound checks that a request's body is whole and that decoding it takes memory in proportion to it. aliased says that what kmsg
+// decodes holds slices of the body: byte fields, and tagged fields that it does not know (strings are copies).
+func bound(key, version int16, body []byte) (aliased bool, err error) {
 	w := boundWalk{reader: reader{b: body}, version: version, compact: flexible(key, version), memory: boundMemory(len(body))}
 	w.fields(requestLayouts[key])
 	switch {
 	case w.memory < 0:
-		return fmt.Errorf("at byte %d: %w", w.at, errBodyTooRich)
+		return false, fmt.Errorf("at byte %d: %w", w.at, errBodyTooRich)
 	case w.bad:
-		return fmt.Errorf("at byte %d: %w", w.at, errBodyTruncated)
+		return false, fmt.Errorf("at byte %d: %w", w.at, errBodyTruncated)
 	}
-	return nil
+	return w.aliased, nil
 }
 
 func (w *boundWalk) spend(n int64) {
@@ -90,7 +92,9 @@ func (w *boundWalk) field(f *layoutField) {
 	case text:
 		w.spend(int64(len(w.bytes(w.compact, 2))) + 16)
 	case blob:
-		w.bytes(w.compact, 4) // kmsg does not copy it
+		n := len(w.bytes(w.compact, 4))
+		w.spend(int64(n))
+		w.aliased = w.aliased || n > 0
 	case array:
 		n := w.length(w.compact, 4)
 		if n > w.left() {
@@ -126,9 +130,10 @@ func (w *boundWalk) tags(known []layoutField) {
 			in := *w
 			in.reader = reader{b: value}
 			in.fields(f.sub)
-			w.memory, w.bad = in.memory, in.bad
+			w.memory, w.bad, w.aliased = in.memory, in.bad, in.aliased
 			continue
 		}
+		w.aliased = true
 		if first {
 			first = false
 			w.spend(unknownTagMemory)

@@ -5,6 +5,7 @@ package protocol
 // beyond what the body's own bytes can justify.
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -100,7 +101,7 @@ func FinishFrame(dst []byte, at int) ([]byte, error) {
 	return dst, nil
 }
 
-// DecodeRequest decodes a request's body. Strings are copies, []byte fields alias body. Bytes after the body are ignored.
+// DecodeRequest decodes a request's body. The request owns its memory: body may be used again. Bytes after the body are ignored.
 func DecodeRequest(key, version int16, body []byte) (req kmsg.Request, err error) {
 	if req = kmsg.RequestForKey(key); req == nil {
 		return nil, fmt.Errorf("request key %d: %w", key, ErrUnknownAPI)
@@ -113,8 +114,12 @@ func DecodeRequest(key, version int16, body []byte) (req kmsg.Request, err error
 			req, err = nil, fmt.Errorf("%s v%d request of %d bytes: %v", kmsg.NameForKey(key), version, len(body), r)
 		}
 	}()
-	if err := bound(key, version, body); err != nil {
+	aliased, err := bound(key, version, body)
+	if err != nil {
 		return nil, fmt.Errorf("%s v%d request of %d bytes: %w", kmsg.NameForKey(key), version, len(body), err)
+	}
+	if aliased {
+		body = bytes.Clone(body)
 	}
 	req.SetVersion(version)
 	if err := req.ReadFrom(body); err != nil {

@@ -92,16 +92,34 @@ func TestDecodeRequestReadsEveryRequestInEveryVersion(t *testing.T) {
 	})
 }
 
+// A connection reads its next request into the same memory.
+func TestADecodedRequestSharesNoMemoryWithItsBody(t *testing.T) {
+	eachRequest(testRand(t), 20, func(req kmsg.Request) {
+		body := req.AppendTo(nil)
+		read := bytes.Clone(body)
+		got, err := DecodeRequest(req.Key(), req.GetVersion(), read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range read {
+			read[i] = 0xaa
+		}
+		if again := got.AppendTo(nil); !bytes.Equal(again, body) {
+			t.Fatalf("%s v%d changed with the memory it was read from\n was %x\n now %x", kmsg.NameForKey(req.Key()), req.GetVersion(), body, again)
+		}
+	})
+}
+
 func TestBoundEndsExactlyWhereTheBodyDoes(t *testing.T) {
 	eachRequest(testRand(t), 5, func(req kmsg.Request) {
 		key, version, body := req.Key(), req.GetVersion(), req.AppendTo(nil)
-		if err := bound(key, version, body); err != nil {
+		if _, err := bound(key, version, body); err != nil {
 			t.Fatalf("%s v%d: %v", kmsg.NameForKey(key), version, err)
 		}
 		if len(body) == 0 {
 			return
 		}
-		if err := bound(key, version, body[:len(body)-1]); !errors.Is(err, errBodyTruncated) {
+		if _, err := bound(key, version, body[:len(body)-1]); !errors.Is(err, errBodyTruncated) {
 			t.Fatalf("%s v%d without its last byte: %v", kmsg.NameForKey(key), version, err)
 		}
 	})

@@ -34,6 +34,8 @@ type Broker struct {
 	Settings   Settings
 	// LogDir is the absolute data directory (DescribeLogDirs).
 	LogDir string
+	// LogSpace is the size of the volume that LogDir lies on and what of it is free, bytes; it may block. Nil: not known.
+	LogSpace func() (total, free int64, err error)
 	// Fetch is the cache of fetch sessions (KIP-227); nil serves every fetch without one.
 	Fetch *FetchSessions
 }
@@ -66,7 +68,7 @@ type StaticConfig struct {
 // Call is one request being answered.
 //
 // Requests of one connection are handled in the order in which they came: a handler starts when everything before it has been
-// answered, as on Kafka. Only Produce requests overlap, with each other.
+// answered, as on Kafka. Only Produce requests overlap, with each other, and those of a Route that Overlaps.
 type Call struct {
 	Broker  *Broker
 	Key     int16
@@ -170,6 +172,9 @@ type Route struct {
 	Handle        Handler
 	// Read, if set, takes the place of decoding and Handle.
 	Read Reader
+	// Overlaps lets Handle start while requests of the same API before it on the connection wait for their answers. Only for
+	// APIs whose handlers ask one actor, which then keeps the order, and that do not show what others of the kind have done.
+	Overlaps bool
 }
 
 // Serves says whether the route serves a version.

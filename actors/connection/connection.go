@@ -2,7 +2,8 @@ package connection
 
 // This file owns the connection actor: it runs handlers, takes answers in order, and writes what is due once per drain. Invariants:
 //
-//   - a call's handler starts when all calls before it have been taken, and while the writer is not waiting for the client;
+//   - a call's handler starts when all calls before it have been taken, or are of its API and that API overlaps, and while the writer
+//     is not waiting for the client;
 //   - while the writer has the socket (sending), the actor does not write;
 //   - out holds whole answers that were taken and not yet given to the socket; it is below outBytesMax plus one answer.
 
@@ -62,6 +63,7 @@ type connection struct {
 	scratch  [][]byte
 	special  *call // a taken call that follows out: its stream, or its blocking part
 	sending  bool
+	started  uint64 // calls before this one have been looked at by startBehind
 	readDone bool
 	drained  bool
 	busy     bool // in a message; still set when the actor stops: the message panicked
@@ -106,6 +108,7 @@ func (c *connection) handle(ctx actor.Context, message any) {
 		c.drained = true
 		s.ending.Store(true)
 		_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0))
+		s.idlers.rouse(s)
 		c.expire(s.nowMs(), true)
 	case readEnded:
 		c.readDone = true
@@ -189,6 +192,9 @@ func (c *connection) gather() {
 		}
 		answered := call.answered.Load()
 		if !answered && call.blocking == nil {
+			if call.route.Overlaps {
+				c.startBehind(call, seq)
+			}
 			return
 		}
 		if now.IsZero() {
@@ -210,6 +216,22 @@ func (c *connection) gather() {
 			}
 		}
 		c.take(at, call, seq)
+	}
+}
+
+// startBehind starts the calls right behind one that waits, as far as they are of its API. Their answers wait for their turn.
+func (c *connection) startBehind(waits *call, seq uint64) {
+	s := c.s
+	for next, head := max(seq+1, c.started), s.head.Load(); next < head; next++ {
+		call := s.slot(next).Load()
+		if call.Key != waits.Key {
+			return
+		}
+		if !call.started {
+			call.started = true
+			call.route.Handle(&call.Call)
+		}
+		c.started = next + 1
 	}
 }
 
@@ -282,9 +304,14 @@ func (c *connection) submit(j job) {
 // expire tells the calls whose time is over; ending also those that only wait for something to happen.
 func (c *connection) expire(nowMs int64, ending bool) {
 	s := c.s
+	s.expiryMs.Store(0)
 	for seq, head := s.tail.Load(), s.head.Load(); seq < head; seq++ {
 		call := s.slot(seq).Load()
-		if call.expiry == nil || call.answered.Load() || nowMs < call.expiryMs && !(ending && call.expiryDrain) {
+		if call.expiry == nil || call.answered.Load() {
+			continue
+		}
+		if nowMs < call.expiryMs && !(ending && call.expiryDrain) {
+			s.expireBy(call.expiryMs)
 			continue
 		}
 		e := call.expiry

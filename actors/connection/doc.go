@@ -13,7 +13,8 @@
 // Invariants:
 //
 //   - answers go out in the order of the requests; a handler starts when all that came before it is answered, so that a client
-//     that pipelines sees what it would see from Kafka. Only Produce requests overlap, with each other.
+//     that pipelines sees what it would see from Kafka. Only Produce requests overlap, with each other, and OffsetCommits, with
+//     each other: they reach their coordinator in the order in which they came.
 //   - memory is bounded by credit: the reader takes no memory for a request while its connection or the broker is over budget, a
 //     frame that has not arrived holds about what has arrived of it, and at most one answer (or 256 KiB of small ones) waits for
 //     a client that does not read.

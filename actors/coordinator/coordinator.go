@@ -291,14 +291,14 @@ func (c *coordinator) drained() {
 	}
 	c.answer(c.machine)
 	now := c.nowMs()
-	if p := c.writer.next(c.cfg.Frames, now); p != nil {
+	for p := c.writer.next(c.cfg.Frames, now); p != nil; p = c.writer.next(c.cfg.Frames, now) {
 		p.Reply, p.Sender = c.self, c.cfg.System
 		c.cfg.Metrics.Batches.Inc()
 		c.cfg.System.Send(c.cfg.Actor, p)
 	}
 	at, ok := c.machine.NextDeadline()
-	if limit := c.writer.sentMs + appendTimeoutMs; c.writer.onWay != nil && (!ok || limit < at) {
-		at, ok = limit, true
+	if sent, on := c.writer.oldestMs(); on && (!ok || sent+appendTimeoutMs < at) {
+		at, ok = sent+appendTimeoutMs, true
 	}
 	if ok && (c.timer == nil || at+timerSlackMs < c.timerMs) {
 		c.arm(time.Duration(max(at-now, 0)+timerSlackMs) * time.Millisecond)
@@ -333,10 +333,10 @@ func (c *coordinator) tick(t tick) {
 	c.timer = nil
 	switch c.state {
 	case active:
-		if c.writer.onWay != nil && c.nowMs() >= c.writer.sentMs+appendTimeoutMs {
+		if sent, on := c.writer.oldestMs(); on && c.nowMs() >= sent+appendTimeoutMs {
 			// Whether the batch will be committed is not known: begin anew from what is in the log. If it comes through
 			// later, produced sees that.
-			c.cfg.Log.Error().Int32("partition", c.cfg.Partition).Int64("ms", c.nowMs()-c.writer.sentMs).
+			c.cfg.Log.Error().Int32("partition", c.cfg.Partition).Int64("ms", c.nowMs()-sent).
 				Msg("a group coordinator's batch is not committed in time; it loads its partition again")
 			c.leave(protocol.ErrCoordinatorNotAvailable)
 			c.look()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // ReadyWithin bounds how long a broker may take until a client can produce.
@@ -225,6 +226,9 @@ func (b *Broker) PID() int { return b.cmd.Process.Pid }
 // Stdout is all that the broker has written there.
 func (b *Broker) Stdout() string { return b.stdout.String() }
 
+// LogFile is where the broker logs.
+func (b *Broker) LogFile() string { return b.log }
+
 // Log is all that the broker has logged.
 func (b *Broker) Log() string {
 	raw, err := os.ReadFile(b.log)
@@ -283,6 +287,23 @@ func (b *Broker) CreateTopic(name string, partitions int32, configs map[string]*
 		b.t.Fatalf("create topic %s: %v", name, err)
 	}
 	return name
+}
+
+// CreateGroupTopic has the broker make the topic of the groups, as the first question for a coordinator does, and waits for it.
+func (b *Broker) CreateGroupTopic() {
+	b.t.Helper()
+	cl, ctx := b.Client(), Context(b.t)
+	for {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.CoordinatorKeys = []string{"any"}
+		resp, err := req.RequestWith(ctx, cl)
+		if err != nil {
+			b.t.Fatalf("find the coordinator: %v", err)
+		}
+		if resp.Coordinators[0].ErrorCode == 0 {
+			return
+		}
+	}
 }
 
 // ReadAll consumes the partitions of a topic from the beginning until count records have come.

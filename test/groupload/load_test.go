@@ -1,0 +1,72 @@
+package groupload
+
+// This file owns the sizes of the measures and what is read of the broker's process.
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-io/troupe/test/harness"
+)
+
+// size is a number from the environment, or small where the environment says nothing.
+func size(t *testing.T, name string, small int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return small
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		t.Fatalf("%s=%s: a number is wanted", name, text)
+	}
+	return n
+}
+
+// atFullSize says whether the limits are to be checked, as `make bench-groups` does on a machine that does nothing else.
+func atFullSize() bool { return os.Getenv("GROUPLOAD_LIMITS") != "" }
+
+func within(t *testing.T, what string, got, limit float64) {
+	t.Helper()
+	if atFullSize() && got > limit {
+		t.Errorf("%s: %.3g, the limit is %.3g", what, got, limit)
+	}
+}
+
+// tickMs is how long one tick of a process's CPU clock is: USER_HZ is 100 on every Linux.
+const tickMs = 10
+
+// cpu is the CPU time that the broker has used.
+func cpu(t *testing.T, b *harness.Broker) time.Duration {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.PID()))
+	if err != nil {
+		t.Skipf("the broker's CPU time cannot be read here: %v", err)
+	}
+	// The second field, the command in parentheses, may contain blanks; utime and stime are the 12th and 13th after it.
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * tickMs * time.Millisecond
+}
+
+// rss is the broker's resident memory, MiB.
+func rss(t *testing.T, b *harness.Broker) float64 {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.PID()))
+	if err != nil {
+		t.Skipf("the broker's memory cannot be read here: %v", err)
+	}
+	for _, line := range strings.Split(string(raw), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+			kib, _ := strconv.Atoi(f[1])
+			return float64(kib) / 1024
+		}
+	}
+	t.Fatal("no VmRSS in /proc/PID/status")
+	return 0
+}

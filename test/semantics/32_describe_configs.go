@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	ofTopic  = kmsg.ConfigResourceTypeTopic
+	ofBroker = kmsg.ConfigResourceTypeBroker
+)
+
+// topicKeys are the topic configurations that Troupe enforces.
+var topicKeys = []string{"cleanup.policy", "compression.type", "delete.retention.ms", "max.message.bytes", "message.timestamp.after.max.ms",
+	"message.timestamp.before.max.ms", "message.timestamp.type", "min.insync.replicas", "retention.bytes", "retention.ms", "segment.bytes", "segment.ms"}
+
+func describeConfigs(kind kmsg.ConfigResourceType, name string, keys ...string) *kmsg.DescribeConfigsRequest {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	rr := kmsg.NewDescribeConfigsRequestResource()
+	rr.ResourceType, rr.ResourceName, rr.ConfigNames = kind, name, keys
+	req.Resources = append(req.Resources, rr)
+	return req
+}
+
+// DescribeConfigs: every version, synonyms, documentation, single names, and resources that are not there.
+func init() {
+	versions(1, 4, func(c *C, v int16) {
+		t := c.topic("retention.ms", "60000", "cleanup.policy", "delete")
+		req := describeConfigs(ofTopic, t.name, topicKeys...)
+		c.ask(v, req)
+		req.IncludeSynonyms = true
+		c.ask(v, req)
+	})
+	for _, key := range topicKeys {
+		add("topic's "+key, func(c *C) {
+			req := describeConfigs(ofTopic, c.topic().name, key)
+			req.IncludeSynonyms = true
+			c.ask(4, req)
+		})
+	}
+	add("documentation is there when it is asked for", func(c *C) {
+		req := describeConfigs(ofTopic, c.topic().name, "retention.ms")
+		for _, with := range []bool{false, true} {
+			req.IncludeDocumentation = with
+			k := c.get(4, req).(*kmsg.DescribeConfigsResponse).Resources[0].Configs[0]
+			c.say("asked %v: there %v", with, k.Documentation != nil && *k.Documentation != "")
+		}
+	})
+	add("unknown names", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name, "no.such.key", "retention.ms")) })
+	add("empty list of names", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name, []string{}...)) })
+	add("list of no names", func(c *C) {
+		req := describeConfigs(ofTopic, c.topic().name)
+		req.Resources[0].ConfigNames = []string{}
+		c.ask(4, req)
+	})
+	add("name twice", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name, "retention.ms", "retention.ms")) })
+	add("unknown topic", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.name("none"), "retention.ms")) })
+	add("invalid topic", func(c *C) { c.ask(4, describeConfigs(ofTopic, "a/b", "retention.ms")) })
+	add("empty topic", func(c *C) { c.ask(4, describeConfigs(ofTopic, "", "retention.ms")) })
+	for _, name := range []string{"1", "", "2", "-1", "x", "1.0"} {
+		add(fmt.Sprintf("broker %q", name), func(c *C) {
+			req := describeConfigs(ofBroker, name, "log.retention.ms", "num.partitions", "message.max.bytes", "no.such.key")
+			req.IncludeSynonyms = true
+			c.ask(4, req)
+		})
+	}
+	for _, kind := range []int8{0, 1, 3, 5, 16, 127, -1} {
+		add(fmt.Sprintf("resource type %d", kind), func(c *C) {
+			c.ask(4, describeConfigs(kmsg.ConfigResourceType(kind), c.name("thing"), "retention.ms"))
+		})
+	}
+	for _, kind := range []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig} {
+		for _, name := range []string{"", "2"} {
+			add(fmt.Sprintf("resource type %d named %q", kind, name), func(c *C) { c.ask(4, describeConfigs(kind, name, "none")) })
+		}
+	}
+	add("resource twice", func(c *C) {
+		req := describeConfigs(ofTopic, c.topic().name, "retention.ms")
+		req.Resources = append(req.Resources, req.Resources[0])
+		req.Resources[1].ConfigNames = []string{"segment.ms"}
+		c.ask(4, req)
+	})
+	add("two topics", func(c *C) {
+		req := describeConfigs(ofTopic, c.topic().name, "retention.ms")
+		req.Resources = append(req.Resources, describeConfigs(ofTopic, c.topicOf("other", 1).name, "segment.ms").Resources...)
+		c.ask(4, req)
+	})
+	add("nothing", func(c *C) { c.ask(4, kmsg.NewPtrDescribeConfigsRequest()) })
+}
