@@ -8,7 +8,7 @@ BIN      := bin/troupe
 ARGS     ?=
 
 # The packages whose state is shared by goroutines: what the race detector watches.
-RACE_PACKAGES = $(shell $(GO) list ./actorsystem/... ./actors/... ./raftactor/... ./storage/... ./protocol/... ./admin/...)
+RACE_PACKAGES = $(shell $(GO) list ./actorsystem/... ./actors/... ./raftactor/... ./storage/... ./protocol/... ./admin/... ./bench/load/...)
 ROUNDS        ?= 30
 FUZZTIME      ?= 5s
 
