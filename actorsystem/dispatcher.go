@@ -13,6 +13,7 @@ type CoreDispatcher struct {
 	mu      sync.Mutex
 	wake    sync.Cond
 	queue   ring
+	workers int
 	idle    int
 	stopped bool
 	done    sync.WaitGroup
@@ -22,7 +23,7 @@ var _ actor.Dispatcher = (*CoreDispatcher)(nil)
 
 // NewCoreDispatcher starts workers goroutines. Stop ends them.
 func NewCoreDispatcher(workers int) *CoreDispatcher {
-	d := &CoreDispatcher{}
+	d := &CoreDispatcher{workers: workers}
 	d.wake.L = &d.mu
 	d.done.Add(workers)
 	for range workers {
@@ -37,7 +38,8 @@ func (d *CoreDispatcher) Schedule(run func()) {
 	if !d.stopped {
 		d.queue.push(run)
 	}
-	wake := d.idle > 0
+	// A worker that runs will look into the queue in a moment: waking another for a lone entry costs more than it gains.
+	wake := d.idle > 0 && (d.idle == d.workers || d.queue.len() > 1)
 	d.mu.Unlock()
 	if wake {
 		d.wake.Signal()

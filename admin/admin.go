@@ -28,6 +28,8 @@ type Source interface {
 	RestartsByKind() map[string]uint64
 	// Status marshals to JSON.
 	Status() any
+	// Cleaner is what log compaction does; it marshals to JSON.
+	Cleaner() any
 	// Settings are the settings in force.
 	Settings() []config.Value
 }
@@ -46,6 +48,7 @@ func Handler(src Source, metrics prometheus.Gatherer) http.Handler {
 		answer(w, actors)
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, src.Status()) })
+	mux.HandleFunc("GET /v1/cleaner", func(w http.ResponseWriter, _ *http.Request) { answer(w, src.Cleaner()) })
 	mux.HandleFunc("GET /v1/config", func(w http.ResponseWriter, _ *http.Request) { answer(w, src.Settings()) })
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -87,6 +90,7 @@ func index(w http.ResponseWriter, _ *http.Request) {
 /readyz        200 when a client can produce
 /v1/actors     every actor
 /v1/status     partitions, offsets, leaders
+/v1/cleaner    log compaction: dirty ratios, progress, what it reclaimed
 /v1/config     settings in force and where they came from
 /debug/pprof/  profiles
 `))

@@ -24,6 +24,7 @@ func (s *source) Ready() error                      { return s.ready }
 func (s *source) Actors() []actorsystem.Info        { return s.actors }
 func (s *source) RestartsByKind() map[string]uint64 { return map[string]uint64{"partition": 2} }
 func (s *source) Status() any                       { return map[string]int{"partitions": 3} }
+func (s *source) Cleaner() any                      { return map[string]string{"state": "idle"} }
 func (s *source) Settings() []config.Value          { return []config.Value{{Key: "node-id", Value: "1"}} }
 
 func get(t *testing.T, src *source, path string) (int, string) {

@@ -40,7 +40,7 @@ func TestTheDefaultsAreAllowed(t *testing.T) {
 	if s.KafkaAddr != "127.0.0.1:9092" || s.NodeID != 1 || s.LogSegmentBytes != 1<<30 || s.MemoryLimit < 64<<20 {
 		t.Fatalf("%+v", s)
 	}
-	if s.TopicDefaults()["retention.ms"] != "604800000" || len(s.TopicDefaults()) != 12 {
+	if s.TopicDefaults()["retention.ms"] != "604800000" || len(s.TopicDefaults()) != 15 {
 		t.Fatalf("topic defaults: %v", s.TopicDefaults())
 	}
 }
@@ -76,7 +76,9 @@ func TestAWrongValueNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		{"auto.create.topics.enable", "maybe", "allowed: true, false"},
 		{"log.retention.ms", "-2", "or -1 for no limit"},
 		{"data-dir", "", "data-dir"},
-		{"log.cleanup.policy", "compact", "allowed: delete"},
+		{"log.cleanup.policy", "keep", "allowed: delete, compact"},
+		{"log.cleaner.min.cleanable.ratio", "1.5", "a number from 0 to 1"},
+		{"log.cleaner.min.cleanable.ratio", "NaN", "a number from 0 to 1"},
 		{"no-such", "1", `unknown flag --no-such; the nearest known is`},
 	} {
 		_, _, err := load(t, "", map[string]string{c.key: c.text})

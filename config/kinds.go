@@ -25,6 +25,7 @@ const (
 	Bool                 // true or false
 	Enum                 // one of Choices
 	Addr                 // HOST:PORT
+	Ratio                // a number from 0 to 1
 )
 
 // parse checks text against d and stores it in s.
@@ -52,6 +53,12 @@ func (d *Setting) parse(s *Settings, text string) error {
 			}
 		}
 		*p = text
+	case *float64:
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(v >= 0 && v <= 1) {
+			return bad()
+		}
+		*p = v
 	case *bool:
 		v, err := strconv.ParseBool(text)
 		if err != nil {
@@ -105,6 +112,8 @@ func (d *Setting) get(s *Settings) string {
 	switch p := d.field(s).(type) {
 	case *string:
 		return *p
+	case *float64:
+		return strconv.FormatFloat(*p, 'f', -1, 64)
 	case *bool:
 		return strconv.FormatBool(*p)
 	case *time.Duration:
@@ -126,6 +135,8 @@ func (d *Setting) Allowed() string {
 		return "true, false"
 	case Enum:
 		return strings.Join(d.Choices, ", ")
+	case Ratio:
+		return "a number from 0 to 1"
 	case String:
 		say = "text"
 	case Addr:

@@ -76,11 +76,15 @@ func Load(src Sources) (s *Settings, warnings []string, err error) {
 	if !explicit["in-flight-bytes"] {
 		s.InFlightTotal = inFlightFor(s.MemoryLimit)
 	}
+	if !explicit["log.cleaner.dedupe.buffer.size"] {
+		s.CleanerMapBytes = cleanerMapFor(s.MemoryLimit)
+	}
 	for i, d := range table {
 		s.values[i].Value = d.get(s)
 		if s.values[i].Default == "" && d.Auto != nil {
 			s.values[i].Default = map[string]string{"tail-cache": FormatBytes(tailCacheFor(s.MemoryLimit)),
-				"in-flight-bytes": FormatBytes(inFlightFor(s.MemoryLimit))}[d.Key]
+				"in-flight-bytes":                FormatBytes(inFlightFor(s.MemoryLimit)),
+				"log.cleaner.dedupe.buffer.size": FormatBytes(cleanerMapFor(s.MemoryLimit))}[d.Key]
 		}
 	}
 	if len(errs) == 0 {
@@ -103,6 +107,10 @@ func (s *Settings) check() []error {
 	if s.MessageMaxBytes > s.RequestMaxBytes {
 		errs = append(errs, fmt.Errorf("message.max.bytes: %d is not allowed; allowed: up to socket.request.max.bytes, which is %d",
 			s.MessageMaxBytes, s.RequestMaxBytes))
+	}
+	if s.ConsumerSessionTimeoutMs <= s.ConsumerHeartbeatIntervalMs {
+		errs = append(errs, fmt.Errorf("group.consumer.session.timeout.ms: %d is not allowed; allowed: more than group.consumer.heartbeat.interval.ms, which is %d",
+			s.ConsumerSessionTimeoutMs, s.ConsumerHeartbeatIntervalMs))
 	}
 	return errs
 }

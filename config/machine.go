@@ -19,6 +19,9 @@ const (
 	cacheShare      = 4 // tail-cache and in-flight-bytes default to 1/cacheShare of memory-limit
 	tailCacheMin    = 8 << 20
 	inFlightDefault = 512 << 20 // at most
+	cleanerMapMax   = 128 << 20 // Kafka's default
+	cleanerMapMin   = 1 << 20
+	cleanerMapShare = 8
 )
 
 func defaultMemoryLimit() string {
@@ -30,8 +33,15 @@ func defaultMemoryLimit() string {
 func defaultTailCache() string { return "" }
 func defaultInFlight() string  { return "" }
 
+// defaultCleanerMap is like these.
+func defaultCleanerMap() string { return "" }
+
 func tailCacheFor(memoryLimit int64) int64 {
 	return max(tailCacheMin, min(tailCacheMax, memoryLimit/cacheShare))
+}
+
+func cleanerMapFor(memoryLimit int64) int64 {
+	return max(cleanerMapMin, min(cleanerMapMax, memoryLimit/cleanerMapShare))
 }
 
 func inFlightFor(memoryLimit int64) int64 {

@@ -43,12 +43,35 @@ type Settings struct {
 	FetchMaxBytes        int64
 	FetchSessions        int64
 
+	GroupTopicPartitions         int32
+	OffsetsRetentionMinutes      int64
+	OffsetsRetentionCheckMs      int64
+	OffsetMetadataMaxBytes       int32
+	GroupInitialRebalanceDelayMs int32
+	GroupMinSessionMs            int32
+	GroupMaxSessionMs            int32
+	GroupMaxSize                 int32
+
+	// KIP-848 consumer groups.
+	ConsumerSessionTimeoutMs       int32
+	ConsumerMinSessionTimeoutMs    int32
+	ConsumerMaxSessionTimeoutMs    int32
+	ConsumerHeartbeatIntervalMs    int32
+	ConsumerMinHeartbeatIntervalMs int32
+	ConsumerMaxHeartbeatIntervalMs int32
+	ConsumerAssignmentIntervalMs   int32
+	ConsumerMaxSize                int32
+	ConsumerAssignors              string
+	ConsumerRegexRefreshMs         int64
+	ConsumerMigrationPolicy        string
+
 	RetentionCheckMs     int64
 	IndexIntervalBytes   int64
 	SegmentDeleteDelayMs int64
 	ProducerIDExpiryMs   int64
-
-	GroupInitialRebalanceDelayMs int64
+	CleanerBackoffMs     int64
+	CleanerMapBytes      int64
+	CleanerIOBytes       int64 // a second
 
 	// The defaults of topic configurations, by Kafka's broker names.
 	LogRetentionMs         int64
@@ -63,6 +86,9 @@ type Settings struct {
 	MinInsyncReplicas      int32
 	LogCleanupPolicy       string
 	DeleteRetentionMs      int64
+	MinCompactionLagMs     int64
+	MaxCompactionLagMs     int64
+	MinCleanableRatio      float64
 
 	values []Value
 }

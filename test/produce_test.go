@@ -194,7 +194,7 @@ func TestTopicConfigurationsAreEnforced(t *testing.T) {
 		t.Errorf("compression.type=gzip keeps codec %d", got[0].Attrs.CompressionType())
 	}
 
-	for _, bad := range []map[string]*string{{"cleanup.policy": p("compact")}, {"no.such.config": p("1")}, {"retention.ms": p("soon")}, {"segment.bytes": p("0")}} {
+	for _, bad := range []map[string]*string{{"cleanup.policy": p("compress")}, {"no.such.config": p("1")}, {"retention.ms": p("soon")}, {"segment.bytes": p("0")}} {
 		if _, err := adm.CreateTopic(ctx, 1, 1, bad, "refused"); !errors.Is(err, kerr.InvalidConfig) && !errors.Is(err, kerr.InvalidRequest) {
 			t.Errorf("%v: %v", bad, err)
 		}

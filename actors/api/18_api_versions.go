@@ -22,9 +22,10 @@ type feature struct {
 	min, max, finalizedUpTo int16 // finalizedUpTo 0: not in force
 }
 
-// features are what clients look at: metadata.version as of Kafka 4.0 tells admin clients that they speak to a KRaft cluster.
-// Transactions and the new group protocols show themselves when their APIs are served.
+// features are what clients look at: metadata.version as of Kafka 4.0 tells admin clients that they speak to a KRaft cluster,
+// group.version 1 that KIP-848 groups are served. Transactions and share groups show themselves when their APIs are served.
 var features = []feature{
+	{"group.version", 0, 1, 1},
 	{"metadata.version", 7, 25, 25},
 	{"kraft.version", 0, 1, 0},
 }

@@ -30,7 +30,7 @@ func TestDescribeConfigsInEveryVersion(t *testing.T) {
 	eachVersion(t, 32, func(t *testing.T, b *Broker, version int16) {
 		makeTopic(t, b, "a", 1, "retention.ms", " 1000 ")
 		r := describe(t, b, version, kmsg.ConfigResourceTypeTopic, "a")
-		if r.ErrorCode != 0 || r.ErrorMessage == nil || *r.ErrorMessage != "" || len(r.Configs) != 14 {
+		if r.ErrorCode != 0 || r.ErrorMessage == nil || *r.ErrorMessage != "" || len(r.Configs) != 17 {
 			t.Fatalf("%+v", r)
 		}
 		e := entry(t, r, "retention.ms")
@@ -170,7 +170,8 @@ func TestIncrementalAlterConfigsInEveryVersion(t *testing.T) {
 			{topic, "a", "cleanup.policy", add, ptr(""), kerr.InvalidConfig.Code, 77, true},
 			{topic, "a", "retention.ms", del, nil, 0, 604800000, true},
 			{topic, "a", "cleanup.policy", sub, ptr("delete"), 0, 604800000, false},
-			{topic, "a", "cleanup.policy", add, ptr("compact"), kerr.InvalidConfig.Code, 604800000, false},
+			{topic, "a", "cleanup.policy", add, ptr("compact"), 0, 604800000, false},
+			{topic, "a", "cleanup.policy", add, ptr("keep"), kerr.InvalidConfig.Code, 604800000, false},
 			{topic, "a", "cleanup.policy", add, ptr("delete"), 0, 604800000, true},
 			{topic, "x", "retention.ms", set, ptr("1"), kerr.UnknownTopicOrPartition.Code, 604800000, true},
 			{broker, "", "log.retention.ms", set, ptr("500"), 0, 500, true},

@@ -38,18 +38,18 @@ func TestCreateTopicsInEveryVersion(t *testing.T) {
 		}{
 			{"good", 3, 1, config("retention.ms", ptr("1000"))}, {"default", -1, -1, nil}, {"zero", 0, 1, nil}, {"many", 1, 2, nil},
 			{"nofactor", 1, 0, nil}, {"bad/name", 1, 1, nil}, {"unknown", 1, 1, config("flush.ms", ptr("1"))},
-			{"compact", 1, 1, config("cleanup.policy", ptr("compact"))}, {"null", 1, 1, config("retention.ms", nil)},
+			{"compact", 1, 1, config("cleanup.policy", ptr("compact,delete"))}, {"lags", 1, 1, config("max.compaction.lag.ms", ptr("0"))}, {"null", 1, 1, config("retention.ms", nil)},
 			{"assigned", -1, -1, assign(1, 0)}, {"gap", -1, -1, assign(0, 2)}, {"both", 2, 1, assign(0, 1)},
 			{"twice", 1, 1, nil}, {"twice", 1, 1, nil}, {"a.b", 1, 1, nil}, {"a_b", 1, 1, nil}, {"__cluster_metadata", 1, 1, nil},
 		} {
 			add(c.name, c.partitions, c.factor, c.change)
 		}
 		want := map[string]*kerr.Error{"zero": kerr.InvalidPartitions, "many": kerr.InvalidReplicationFactor, "nofactor": kerr.InvalidReplicationFactor,
-			"bad/name": kerr.InvalidTopicException, "unknown": kerr.InvalidConfig, "compact": kerr.InvalidConfig, "null": kerr.InvalidConfig,
+			"bad/name": kerr.InvalidTopicException, "unknown": kerr.InvalidConfig, "lags": kerr.InvalidConfig, "null": kerr.InvalidConfig,
 			"gap": kerr.InvalidReplicaAssignment, "both": kerr.InvalidRequest, "twice": kerr.InvalidRequest, "a_b": kerr.InvalidTopicException,
 			"__cluster_metadata": kerr.InvalidRequest}
 		resp := ask[*kmsg.CreateTopicsResponse](t, b, req, version)
-		if len(resp.Topics) != 16 {
+		if len(resp.Topics) != 17 {
 			t.Errorf("%d topics answered", len(resp.Topics))
 		}
 		for _, rt := range resp.Topics {

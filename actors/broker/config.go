@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/troupe-io/troupe/actors/api"
+	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actorsystem"
 )
 
@@ -42,12 +43,19 @@ type Config struct {
 	FetchMaxBytes         int32
 	FetchSessionsMax      int
 
+	// GroupTopicPartitions is the number of partitions that __consumer_offsets is made with; 0: Kafka's default.
+	GroupTopicPartitions int32
+	// Groups sets what differs from Kafka's defaults in the rules of consumer groups; nil leaves them.
+	Groups func(*group.Config)
+
 	RetentionCheckInterval time.Duration
 	IndexIntervalBytes     int64
 	SegmentDeleteDelay     time.Duration
 	ProducerIDExpiry       time.Duration
-	// GroupInitialRebalanceDelay is group.initial.rebalance.delay.ms.
-	GroupInitialRebalanceDelay time.Duration
+	// CleanerBackoff is how long the cleaner rests when no log needs it; CleanerMapBytes bounds its memory for keys;
+	// CleanerIOBytesPerSecond what it reads and writes, -1: no limit.
+	CleanerBackoff                           time.Duration
+	CleanerMapBytes, CleanerIOBytesPerSecond int64
 
 	// Static describes the broker's settings for DescribeConfigs, by Kafka's broker names.
 	Static []api.StaticConfig

@@ -16,6 +16,7 @@ import (
 //	<data-dir>/lock        held by flock while a broker runs
 //	<data-dir>/node.json   node id, cluster id, directory id: written once
 //	<data-dir>/wal/        the write-ahead log
+//	<data-dir>/cleaner-checkpoint  how far each compacted log was cleaned
 //	<data-dir>/topics/     one directory a partition: Kafka-format segments
 
 // identity is node.json.

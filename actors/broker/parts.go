@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/troupe-io/troupe/actors/api"
+	"github.com/troupe-io/troupe/actors/cleaner"
 	"github.com/troupe-io/troupe/actors/connection"
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/coordinator"
@@ -32,6 +34,7 @@ type parts struct {
 	metadata    *controller.Holder
 	directory   *partition.Directory
 	groups      *coordinator.Directory
+	cleaner     *cleaner.Board
 	clusterID   string
 	directoryID string
 	self        controller.Broker
@@ -53,6 +56,7 @@ type metrics struct {
 	raft       *raftactor.Metrics
 	controller *controller.Metrics
 	connection *connection.Metrics
+	cleaner    *cleaner.Metrics
 }
 
 // groupTopicPartitions is Kafka's default of offsets.topic.num.partitions.
@@ -64,6 +68,7 @@ const framesKept = 32 << 20
 func newParts(cfg Config, system *actorsystem.System, files vfs.FS, disk *diskstate.State, id identity, self controller.Broker, door *connection.Listener) *parts {
 	p := &parts{cfg: cfg, system: system, files: files, disk: disk, metadata: &controller.Holder{}, directory: &partition.Directory{},
 		groups:    &coordinator.Directory{},
+		cleaner:   &cleaner.Board{},
 		clusterID: id.ClusterID, directoryID: id.DirectoryID, self: self, door: door,
 		budget:    connection.NewBudget(cfg.InFlightTotal),
 		frames:    protocol.NewFramePool(min(framesKept, cfg.InFlightTotal)),
@@ -77,6 +82,7 @@ func newParts(cfg Config, system *actorsystem.System, files vfs.FS, disk *diskst
 		raft:       raftactor.NewMetrics(cfg.Registerer),
 		controller: controller.NewMetrics(cfg.Registerer),
 		connection: connection.NewMetrics(cfg.Registerer),
+		cleaner:    cleaner.NewMetrics(cfg.Registerer),
 	}
 	registerMemory(cfg.Registerer, p)
 	return p
@@ -110,7 +116,7 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes, RequestMaxBytes: p.cfg.RequestMaxBytes,
 			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static,
-			GroupTopicPartitions: groupTopicPartitions, GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
+			GroupTopicPartitions: cmp.Or(p.cfg.GroupTopicPartitions, groupTopicPartitions), GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
 	limits := connection.DefaultLimits()
 	limits.RequestBytesMax = int64(p.cfg.RequestMaxBytes)
 	limits.BytesInFlightMax = p.cfg.InFlightPerConnection

@@ -11,9 +11,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-io/troupe/actors/cleaner"
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/coordinator"
-	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/raftactor"
@@ -116,12 +116,16 @@ func (r *replication) start(ctx actor.Context) error {
 	if err != nil {
 		return err
 	}
-	rules := group.DefaultConfig()
-	rules.NewID = newUUID
-	rules.InitialRebalanceDelayMs = int32(r.cfg.GroupInitialRebalanceDelay.Milliseconds())
 	groups, err := spawn(coordinator.SupervisorSpec(coordinator.SupervisorConfig{System: r.system, Log: r.cfg.Log, Metrics: r.metrics.groups,
-		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: rules}))
+		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: r.groupRules()}))
 	if err != nil {
+		return err
+	}
+	// Not watched: the broker does without a cleaner that was given up, and shows that it is gone.
+	if _, err := r.system.Spawn(ctx, cleaner.Spec(cleaner.Config{System: r.system, Replicas: r.directory, FS: r.files,
+		Checkpoint: r.dataPath("cleaner-checkpoint"), Board: r.parts.cleaner, Metrics: r.metrics.cleaner, Log: r.cfg.Log,
+		Backoff: r.cfg.CleanerBackoff, MapBytes: r.cfg.CleanerMapBytes, BytesPerSecond: r.cfg.CleanerIOBytesPerSecond,
+		Key: [2]uint64{randomNumber(), randomNumber()}})); err != nil {
 		return err
 	}
 	ctx.Send(r.root, replicationUp{controller: metadata, groups: groups, partitions: partitions, segmentWriters: shared.Writers})

@@ -54,6 +54,9 @@ func (b *Broker) Status() any {
 	return s
 }
 
+// Cleaner is what log compaction does (GET /v1/cleaner); it marshals to JSON.
+func (b *Broker) Cleaner() any { return b.parts.cleaner.Load() }
+
 // registerMemory shows what the bounded caches hold that no room shows itself.
 func registerMemory(reg prometheus.Registerer, p *parts) {
 	if reg == nil {

@@ -125,6 +125,10 @@ func (p *partition) Receive(ctx actor.Context) {
 		p.deleteRecords(m)
 	case *DescribeProducers:
 		p.send(m.Reply, &ProducersDescribed{Token: m.Token, Index: m.Index, Producers: p.producers.describe()})
+	case *BeginClean:
+		p.beginClean(m)
+	case *SwapCleaned:
+		p.swapCleaned(m)
 	case housekeeping:
 		p.housekeep()
 	case configChanged:
@@ -211,17 +215,23 @@ func (p *partition) segmentOptions() segment.Options {
 }
 
 func segmentOptions(c *topicconfig.Config, o Options) segment.Options {
-	return segment.Options{
-		SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMs,
-		RetentionBytes: c.RetentionBytes, RetentionMs: c.RetentionMs,
+	opt := segment.Options{
+		SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMs, RetentionBytes: -1, RetentionMs: -1, Compact: c.CleanupCompact,
 		IndexInterval: o.IndexIntervalBytes, DeleteDelayMs: o.FileDeleteDelay.Milliseconds(),
 	}
+	if c.CleanupDelete {
+		opt.RetentionBytes, opt.RetentionMs = c.RetentionBytes, c.RetentionMs
+	}
+	if c.CleanupCompact && c.MaxCompactionLagMs > 0 { // a record can be compacted only when its segment is closed
+		opt.SegmentMs = min(opt.SegmentMs, c.MaxCompactionLagMs)
+	}
+	return opt
 }
 
 func (p *partition) leaderChanged(m *raftactor.LeaderChanged) {
 	p.term, p.known = m.Term, m.Committed
 	p.leading = m.Leader == p.NodeID
-	l := &Leadership{Leader: int32(m.Leader), Epoch: int32(m.Term)}
+	l := &Leadership{Leader: int32(m.Leader), Epoch: leaderEpoch(m.Term)}
 	if m.Leader == 0 {
 		l.Leader = -1
 	}

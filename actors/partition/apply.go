@@ -128,13 +128,14 @@ func (p *partition) applyBatch(e *raftactor.Entry, nowMs int64) bool {
 		}
 	}
 	base := p.nextOff
-	if !p.log.Append(batch, h, base, int32(e.Term), nowMs) {
+	epoch := leaderEpoch(e.Term)
+	if !p.log.Append(batch, h, base, epoch, nowMs) {
 		return false
 	}
 	p.nextOff = base + int64(h.LastOffsetDelta) + 1
-	if n := len(p.epochs); n == 0 || p.epochs[n-1].Epoch < int32(e.Term) {
+	if n := len(p.epochs); n == 0 || p.epochs[n-1].Epoch < epoch {
 		// A new slice: readers may hold the old one.
-		p.epochs = append(p.epochs[:n:n], EpochStart{Epoch: int32(e.Term), Start: base})
+		p.epochs = append(p.epochs[:n:n], EpochStart{Epoch: epoch, Start: base})
 		p.publishEpochs()
 	}
 	if idempotent {

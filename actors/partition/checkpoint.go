@@ -82,6 +82,7 @@ func (p *partition) checkpointDurable(m *raftactor.CheckpointDurable) {
 	}
 	p.taking = nil
 	p.checkpointed = t.index
+	p.log.Recorded()
 	if p.askedFor != 0 && p.checkpointed >= p.askedFor {
 		p.askedFor = 0
 		p.send(p.Replica.supervisor, checkpointCurrent{p.Replica})

@@ -31,9 +31,15 @@ type Replica struct {
 // Leadership is who leads a partition, as its raft group says.
 type Leadership struct {
 	Leader int32 // node id; -1: nobody
-	Epoch  int32 // the raft term
+	Epoch  int32 // see leaderEpoch
 	Self   bool  // this broker leads and has applied everything from before its term: reads and ListOffsets are current
 }
+
+// firstTerm is the term of a raft group's first leader: the group is born in term 1, its first election begins term 2.
+const firstTerm = 2
+
+// leaderEpoch is the leader epoch of a raft term. As in Kafka a new partition's is 0: clients have come to know that.
+func leaderEpoch(term uint64) int32 { return int32(max(term, firstTerm) - firstTerm) }
 
 // EpochStart is the first offset of a leader epoch (OffsetForLeaderEpoch, KIP-101).
 type EpochStart struct {

@@ -49,6 +49,9 @@ func (p *partition) housekeep() {
 	}
 	nowMs := p.nowMs()
 	p.log.RollIfDue(nowMs)
+	if p.log.NeedsCheckpoint() {
+		p.wantCheckpoint() // segments wait for it before they can go or be compacted
+	}
 	if start := p.log.RetentionStart(nowMs); start > p.log.StartOffset() {
 		p.command(encodeSetStart(start), nil)
 	}

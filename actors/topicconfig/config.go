@@ -18,8 +18,11 @@ type Config struct {
 	CompressionType    string // producer, uncompressed, gzip, snappy, lz4, zstd
 	MinInsyncReplicas  int32
 	CleanupDelete      bool // false when cleanup.policy is the empty list: then nothing is ever deleted
-	CleanupCompact     bool // refused for users' topics until compaction is built
+	CleanupCompact     bool // the last record of each key is kept, save for what CleanupDelete takes
 	DeleteRetentionMs  int64
+	MinCompactionLagMs int64
+	MaxCompactionLagMs int64   // > 0
+	MinCleanableRatio  float64 // 0 to 1
 	IndexIntervalBytes int64
 	FileDeleteDelayMs  int64
 }

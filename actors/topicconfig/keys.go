@@ -57,10 +57,10 @@ func (k *Key) BrokerName() string { return k.Broker[0].Name }
 func same(name, value string) []Synonym { return []Synonym{{name, 1, value}} }
 
 var keys = []Key{
-	{Name: "cleanup.policy", Type: kmsg.ConfigTypeList, Default: "delete", Allowed: []string{"delete"},
+	{Name: "cleanup.policy", Type: kmsg.ConfigTypeList, Default: "delete", Allowed: []string{"compact", "delete"},
 		Broker: same("log.cleanup.policy", "delete"),
-		Doc: "What happens to old segments: \"delete\" removes those that are past retention.ms or retention.bytes; an empty list " +
-			"keeps everything. \"compact\" is refused until log compaction is built."},
+		Doc: "What happens to old segments: \"delete\" removes those that are past retention.ms or retention.bytes; \"compact\" keeps " +
+			"the last record of each key; both do both, and an empty list keeps everything."},
 	{Name: "compression.type", Type: kmsg.ConfigTypeString, Default: "producer",
 		Allowed: []string{"uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"},
 		Broker:  same("compression.type", "producer"),
@@ -77,6 +77,9 @@ var keys = []Key{
 	{Name: "max.message.bytes", Type: kmsg.ConfigTypeInt, Default: "1048588", Min: 0,
 		Broker: same("message.max.bytes", "1048588"),
 		Doc:    "The largest record batch that is accepted, in bytes, compressed as it comes."},
+	{Name: "max.compaction.lag.ms", Type: kmsg.ConfigTypeLong, Default: "9223372036854775807", Min: 1,
+		Broker: same("log.cleaner.max.compaction.lag.ms", "9223372036854775807"),
+		Doc:    "How long a record of a compacted topic may wait for compaction, in milliseconds, however small the part that is new."},
 	{Name: "message.timestamp.after.max.ms", Type: kmsg.ConfigTypeLong, Default: "3600000", Min: 0,
 		Broker: same("log.message.timestamp.after.max.ms", "3600000"),
 		Doc:    "How far a record's timestamp may lie ahead of the broker's clock, in milliseconds, with message.timestamp.type=CreateTime."},
@@ -86,6 +89,12 @@ var keys = []Key{
 	{Name: "message.timestamp.type", Type: kmsg.ConfigTypeString, Default: "CreateTime", Allowed: []string{"CreateTime", "LogAppendTime"},
 		Broker: same("log.message.timestamp.type", "CreateTime"),
 		Doc:    "Whether a record carries the time at which the producer made it or the time at which the broker appended it."},
+	{Name: "min.cleanable.dirty.ratio", Type: kmsg.ConfigTypeDouble, Default: "0.5",
+		Broker: same("log.cleaner.min.cleanable.ratio", "0.5"),
+		Doc:    "Which share of a compacted log must be new, from 0 to 1, before it is compacted again."},
+	{Name: "min.compaction.lag.ms", Type: kmsg.ConfigTypeLong, Default: "0", Min: 0,
+		Broker: same("log.cleaner.min.compaction.lag.ms", "0"),
+		Doc:    "How long a record of a compacted topic stays at least, in milliseconds, whatever comes after it."},
 	{Name: "min.insync.replicas", Type: kmsg.ConfigTypeInt, Default: "1", Min: 1,
 		Broker: same("min.insync.replicas", "1"),
 		Doc:    "How many replicas must have a record before a produce with acks=all succeeds; it counts at most as many as the partition has."},

@@ -115,11 +115,16 @@ func (l *Layers) Resolve(own map[string]string) *Config {
 		CompressionType:    compression,
 		MinInsyncReplicas:  int32(number("min.insync.replicas")),
 		DeleteRetentionMs:  number("delete.retention.ms"),
+		MinCompactionLagMs: number("min.compaction.lag.ms"),
+		MaxCompactionLagMs: number("max.compaction.lag.ms"),
 		IndexIntervalBytes: number("index.interval.bytes"),
 		FileDeleteDelayMs:  number("file.delete.delay.ms"),
 	}
+	k, ratio := get("min.cleanable.dirty.ratio")
+	c.MinCleanableRatio, _ = k.ratio(ratio)
 	for _, p := range policies {
 		c.CleanupDelete = c.CleanupDelete || p == "delete"
+		c.CleanupCompact = c.CleanupCompact || p == "compact"
 	}
 	return c
 }

@@ -24,7 +24,7 @@ func TestEveryDefaultIsAllowed(t *testing.T) {
 	c := new(Layers).Resolve(nil)
 	want := Config{RetentionMs: 604800000, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentMs: 604800000, MaxMessageBytes: 1048588,
 		TimestampBeforeMs: 1<<63 - 1, TimestampAfterMs: 3600000, CompressionType: "producer", MinInsyncReplicas: 1, CleanupDelete: true,
-		DeleteRetentionMs: 86400000, IndexIntervalBytes: 4096, FileDeleteDelayMs: 60000}
+		DeleteRetentionMs: 86400000, MaxCompactionLagMs: 1<<63 - 1, MinCleanableRatio: 0.5, IndexIntervalBytes: 4096, FileDeleteDelayMs: 60000}
 	if *c != want {
 		t.Errorf("%+v", *c)
 	}
@@ -42,9 +42,13 @@ func TestValuesThatAreNotAllowedSayWhatIs(t *testing.T) {
 		{"min.insync.replicas", "0", "from 1"},
 		{"message.timestamp.type", "createtime", "CreateTime, LogAppendTime"},
 		{"compression.type", "none", "uncompressed, zstd, lz4, snappy, gzip, producer"},
-		{"cleanup.policy", "compact", "not built yet"},
-		{"cleanup.policy", "delete,compact", "not built yet"},
-		{"cleanup.policy", "keep", "list of delete"},
+		{"cleanup.policy", "keep", "list of compact, delete"},
+		{"min.cleanable.dirty.ratio", "1.01", "from 0 to 1"},
+		{"min.cleanable.dirty.ratio", "-0.1", "from 0 to 1"},
+		{"min.cleanable.dirty.ratio", "NaN", "from 0 to 1"},
+		{"min.cleanable.dirty.ratio", "half", "from 0 to 1"},
+		{"min.compaction.lag.ms", "-1", "from 0"},
+		{"max.compaction.lag.ms", "0", "from 1"},
 		{"max.message.bytes", strings.Repeat("1", ValueBytesMax+1), "at most"},
 	} {
 		err := Validate(map[string]string{"retention.bytes": "5", c.name: c.value})
@@ -63,6 +67,31 @@ func TestValuesThatAreAllowed(t *testing.T) {
 	c := new(Layers).Resolve(own)
 	if c.RetentionMs != -1 || c.RetentionBytes != -1 || c.CleanupDelete || c.CompressionType != "zstd" || !c.LogAppendTime || c.MaxMessageBytes != 0 || c.SegmentBytes != 1<<20 {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestCompactionSettings(t *testing.T) {
+	own := map[string]string{"cleanup.policy": "compact, delete", "min.cleanable.dirty.ratio": " 0.25", "min.compaction.lag.ms": "5", "max.compaction.lag.ms": "5"}
+	if err := Validate(own); err != nil {
+		t.Fatal(err)
+	}
+	c := new(Layers).Resolve(own)
+	if !c.CleanupCompact || !c.CleanupDelete || c.MinCleanableRatio != 0.25 || c.MinCompactionLagMs != 5 || c.MaxCompactionLagMs != 5 {
+		t.Errorf("%+v", c)
+	}
+	own["max.compaction.lag.ms"] = "4"
+	if err := Validate(own); err == nil || !strings.Contains(err.Error(), "min.compaction.lag.ms=5: it is above max.compaction.lag.ms=4") {
+		t.Errorf("a least lag above the largest: %v", err)
+	}
+	k := Lookup("min.cleanable.dirty.ratio")
+	for value, want := range map[string]string{"1": "1.0", "0": "0.0", ".5": "0.5", "0.0001": "1.0E-4", "0.00012": "1.2E-4", "0.001": "0.001"} {
+		if got := k.Canonical(value); got != want {
+			t.Errorf("%s is shown as %s, want %s", value, got, want)
+		}
+	}
+	l := Layers{Static: map[string]string{"log.cleanup.policy": "compact", "log.cleaner.min.cleanable.ratio": "0.1"}}
+	if c := l.Resolve(nil); !c.CleanupCompact || c.CleanupDelete || c.MinCleanableRatio != 0.1 {
+		t.Errorf("the broker's defaults are not taken: %+v", c)
 	}
 }
 

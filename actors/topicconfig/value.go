@@ -48,6 +48,9 @@ func (k *Key) Check(value string) error {
 	case kmsg.ConfigTypeList:
 		_, err := k.list(value)
 		return err
+	case kmsg.ConfigTypeDouble:
+		_, err := k.ratio(value)
+		return err
 	case kmsg.ConfigTypeString:
 		if !slices.Contains(k.Allowed, strings.TrimSpace(value)) {
 			return &Error{k.Name, value, "allowed is one of " + strings.Join(k.Allowed, ", ")}
@@ -77,6 +80,31 @@ func (k *Key) number(value string, unit int64) (int64, error) {
 	return n, nil
 }
 
+// ratio reads a number from 0 to 1: the only ones with a fraction are shares.
+func (k *Key) ratio(value string) (float64, error) {
+	v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	if err != nil || !(v >= 0 && v <= 1) {
+		return 0, &Error{k.Name, value, "allowed is a number from 0 to 1"}
+	}
+	return v, nil
+}
+
+// javaDouble writes a number from 0 to 1 as Java does, and so Kafka's DescribeConfigs: 0.5, 1.0, 1.0E-4.
+func javaDouble(v float64) string {
+	if v == 0 || v >= 1e-3 {
+		s := strconv.FormatFloat(v, 'f', -1, 64)
+		if !strings.Contains(s, ".") {
+			s += ".0"
+		}
+		return s
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'E', -1, 64), "E-")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	return mantissa + "E-" + strings.TrimLeft(exponent, "0")
+}
+
 func (k *Key) bounds() string {
 	if k.Min == math.MinInt64 {
 		return fmt.Sprintf("up to %d", maxOf(k.Type))
@@ -92,9 +120,6 @@ func (k *Key) list(value string) ([]string, error) {
 	}
 	for part := range strings.SplitSeq(value, ",") {
 		part = strings.TrimSpace(part)
-		if k.Name == "cleanup.policy" && part == "compact" {
-			return nil, &Error{k.Name, value, "log compaction is not built yet, so a topic cannot ask for it; use cleanup.policy=delete"}
-		}
 		if !slices.Contains(k.Allowed, part) {
 			return nil, &Error{k.Name, value, "allowed is a list of " + strings.Join(k.Allowed, ", ")}
 		}
@@ -111,6 +136,10 @@ func (k *Key) Canonical(value string) string {
 	case kmsg.ConfigTypeList:
 		if l, err := k.list(value); err == nil {
 			return strings.Join(l, ",")
+		}
+	case kmsg.ConfigTypeDouble:
+		if v, err := k.ratio(value); err == nil {
+			return javaDouble(v)
 		}
 	case kmsg.ConfigTypeString:
 	default:
@@ -136,7 +165,27 @@ func Validate(own map[string]string) error {
 			bad, err = name, e
 		}
 	}
+	if err == nil {
+		err = checkLags(own)
+	}
 	return err
+}
+
+// checkLags refuses a min.compaction.lag.ms above the max.compaction.lag.ms, as Kafka does.
+func checkLags(own map[string]string) error {
+	const least, most = "min.compaction.lag.ms", "max.compaction.lag.ms"
+	lag := func(name string) int64 {
+		k := byName[name]
+		if n, err := k.number(own[name], 1); err == nil {
+			return n
+		}
+		n, _ := k.number(k.Default, 1)
+		return n
+	}
+	if lag(least) > lag(most) {
+		return &Error{least, own[least], fmt.Sprintf("it is above %s=%d; allowed is at most that", most, lag(most))}
+	}
+	return nil
 }
 
 // ValidateBroker checks one broker-level value by the broker's name for it; known is false if the name is none of the

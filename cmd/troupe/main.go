@@ -1,7 +1,8 @@
-// Command troupe is the broker (`troupe serve`) and the tools around it.
+// Command troupe is the broker (`troupe serve`) and the tools around it. Each family of commands has a folder of its own; cli/
+// holds what they share.
 //
 // What others rely on and must not change: `serve` with its flags, `topic create`, --bootstrap, --admin-addr, and the
-// fields of `actors -o json`. Exit codes: 0 done, 1 failed, 2 wrong usage.
+// fields of `actors -o json`. Exit codes stand in cli/.
 package main
 
 import (
@@ -9,40 +10,32 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/troupe-io/troupe/cmd/troupe/benchmark"
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
+	"github.com/troupe-io/troupe/cmd/troupe/completion"
+	"github.com/troupe-io/troupe/cmd/troupe/configs"
+	"github.com/troupe-io/troupe/cmd/troupe/group"
+	"github.com/troupe-io/troupe/cmd/troupe/inspect"
+	"github.com/troupe-io/troupe/cmd/troupe/record"
+	"github.com/troupe-io/troupe/cmd/troupe/serve"
+	"github.com/troupe-io/troupe/cmd/troupe/topic"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
+	cli.Version = buildVersion()
 	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
-	var usage usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errReported):
-		return 1
-	case errors.As(err, &usage):
+	if err != nil && !errors.Is(err, cli.ErrReported) {
 		fmt.Fprintf(os.Stderr, "troupe: %v\n", err)
-		return 2
-	default:
-		fmt.Fprintf(os.Stderr, "troupe: %v\n", err)
-		return 1
 	}
+	return cli.ExitCode(err)
 }
-
-// errReported is a failure whose lines have been printed.
-var errReported = errors.New("failed")
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -54,43 +47,35 @@ func newRoot() *cobra.Command {
   troupe topic create greetings --partitions 3
   echo hello | troupe produce greetings
   troupe consume greetings --follow
+  troupe group describe readers                 who consumes, and how far behind
   troupe actors                                 what the broker is made of`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, a []string) error {
+			if len(a) > 0 {
+				return cli.UnknownCommand(cmd, a[0])
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w\nTry `%s --help`.", err, cmd.CommandPath())
+		return cli.Usagef("%w\nTry `%s --help`.", err, cmd.CommandPath())
 	})
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newTopic(), newProduce(), newConsume(), newActors(), newConfig(), newWAL(), newVersion())
-	return root
-}
-
-// args wraps a cobra check of positional arguments, so that its error tells how the command is used.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, a []string) error {
-		if err := check(cmd, a); err != nil {
-			return usagef("%w\nUsage: %s", err, cmd.UseLine())
+	root.AddGroup(
+		&cobra.Group{ID: "broker", Title: "The broker:"},
+		&cobra.Group{ID: "client", Title: "As a client of any Kafka-compatible broker:"},
+		&cobra.Group{ID: "inside", Title: "Look inside a Troupe broker:"})
+	add := func(id string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = id
+			root.AddCommand(c)
 		}
-		return nil
 	}
-}
-
-// group is a command that only holds others.
-func group(use, short string, subs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, a []string) error {
-		if len(a) > 0 {
-			return usagef("unknown command %q for %q; see `%s --help`", a[0], cmd.CommandPath(), cmd.CommandPath())
-		}
-		return cmd.Help()
-	}}
-	c.AddCommand(subs...)
-	return c
-}
-
-// interruptible ends the context at the first SIGINT or SIGTERM, for client commands.
-func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	add("broker", serve.New())
+	add("client", topic.New(), record.NewProduce(), record.NewConsume(), group.New(), benchmark.New(), configs.New(serve.NewPrint()))
+	add("inside", inspect.NewActors(), inspect.NewCleaner(), inspect.NewWAL())
+	root.AddCommand(completion.New(), newVersion())
+	cli.CompleteRest(root, "file", "from-file", "json", "csv")
+	return root
 }

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/troupe-io/troupe/cmd/troupe/cli"
 )
 
 // version is set by the Makefile (-ldflags -X); without it, what the Go toolchain recorded is shown.
@@ -23,19 +25,19 @@ func buildVersion() string {
 }
 
 func newVersion() *cobra.Command {
-	var out output
-	c := &cobra.Command{Use: "version", Short: "Show the version", Args: args(cobra.NoArgs),
+	var out cli.Output
+	c := &cobra.Command{Use: "version", Short: "Show the version", Args: cli.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := struct {
 				Version string `json:"version"`
 				Go      string `json:"go"`
 				OS      string `json:"os"`
 				Arch    string `json:"arch"`
-			}{buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
-			return out.write(cmd.OutOrStdout(), v, func(w io.Writer) {
+			}{cli.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH}
+			return out.Write(cmd.OutOrStdout(), v, func(w io.Writer) {
 				fmt.Fprintf(w, "troupe %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
 			})
 		}}
-	out.flags(c)
+	out.Flags(c)
 	return c
 }

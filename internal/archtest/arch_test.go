@@ -48,6 +48,8 @@ var exceptions = map[string]Exception{
 	"actors/connection/socket.go":        {[]Rule{Lock}, "the socket shell: what reader, actor and writer of one connection share"},
 	"actors/connection/listener.go":      {[]Rule{World, Clock, Goroutine}, "the socket shell: accepts on a goroutine, and pauses when descriptors run out"},
 	"actors/connection/reader.go":        {[]Rule{World, Goroutine}, "the socket shell: the goroutine that reads frames"},
+	"actors/connection/idle.go":          {[]Rule{Clock, Goroutine, Lock}, "the socket shell: one goroutine that waits for all clients that are silent"},
+	"actors/connection/poll_linux.go":    {[]Rule{World}, "the socket shell: epoll"},
 	"actors/connection/writer.go":        {[]Rule{Clock, Goroutine}, "the socket shell: the goroutine that writes what did not fit at once, and lingers"},
 	"actors/connection/budget.go":        {[]Rule{Lock}, "the bytes in flight of all connections, counted by their readers"},
 }

@@ -47,6 +47,7 @@ type Options struct {
 	RetentionMs    int64 // retention.ms, -1: none
 	IndexInterval  int64 // index.interval.bytes
 	DeleteDelayMs  int64 // file.delete.delay.ms
+	Compact        bool  // cleanup.policy has compact: closed segments are to become cleanable soon
 }
 
 // Completion is an answer of a writer actor, or the pool's word that it is worth trying Append again.

@@ -120,6 +120,15 @@ type head struct {
 	size                                 int64 // whole batch
 	leaderEpoch                          int32
 	attributes                           int16
+	records                              int32
+}
+
+// indexedTimestamp is what the time index may say of the batch: one that compaction left without records holds no timestamp.
+func (h *head) indexedTimestamp() int64 {
+	if h.records == 0 {
+		return -1
+	}
+	return h.maxTimestamp
 }
 
 // headBytes of a batch are enough for head.
@@ -137,6 +146,7 @@ func parseHead(b []byte) (h head, ok bool) {
 		leaderEpoch:  int32(binary.BigEndian.Uint32(b[12:])),
 		attributes:   int16(binary.BigEndian.Uint16(b[21:])),
 		maxTimestamp: int64(binary.BigEndian.Uint64(b[35:])),
+		records:      int32(binary.BigEndian.Uint32(b[57:])),
 	}
 	h.lastOffset = h.baseOffset + int64(delta)
 	return h, h.size >= headBytes && delta >= 0 && h.baseOffset >= 0

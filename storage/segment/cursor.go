@@ -46,6 +46,9 @@ func newCursor(r *Reader, v *view, s *seg, lim int64) *cursor {
 	c.hi = len(v.tail)
 	if c.lo < c.hi && v.tail[c.hi-1].seg != s {
 		c.hi = c.lo + sort.Search(c.hi-c.lo, func(i int) bool { return v.tail[c.lo+i].seg.base > s.base })
+		if v.tail[c.lo].seg != s { // of the segment that compaction put s in place of
+			c.hi = c.lo
+		}
 	}
 	return c
 }
@@ -119,9 +122,12 @@ func (c *cursor) openFile() error {
 	if c.memoryOnly {
 		return errInFile
 	}
-	h, err := c.r.shared.Files.acquire(c.r.shared.FS, fileName(c.r.dir, c.s.base, logSuffix), readMode)
+	h, err := c.r.acquire(c.s, logSuffix)
+	if err != nil {
+		return err
+	}
 	c.file = h
-	return err
+	return nil
 }
 
 // fileBytes returns some bytes of the file from pos on, at most n, valid until the next call.
@@ -205,7 +211,7 @@ func (c *cursor) floorByOffset(offset int64) (int64, error) {
 		}
 		if h, err := c.head(int64(e.pos)); err == nil && h.lastOffset == c.s.base+int64(e.rel) {
 			return int64(e.pos), nil
-		} else if errors.Is(err, errStale) {
+		} else if errors.Is(err, errStale) || errors.Is(err, errReplaced) {
 			return 0, err
 		}
 		// The index lies. A closed segment's is made anew; the active one's is the writer's: walk from the start.
@@ -234,7 +240,7 @@ func (c *cursor) searchIndex(le func(mark) bool) (mark, error) {
 		return mark{}, nil
 	}
 	c.needScratch()
-	h, err := c.r.shared.Files.acquire(c.r.shared.FS, fileName(c.r.dir, c.s.base, indexSuffix), readMode)
+	h, err := c.r.acquire(c.s, indexSuffix)
 	if err != nil {
 		return mark{}, err
 	}

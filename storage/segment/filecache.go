@@ -18,6 +18,10 @@ type FileCache struct {
 	limit int
 	size  atomic.Int64
 
+	// swaps is held while the segments that a directory lists are found out, and while compaction changes them: a log that is opened
+	// anew must not see half of what its former self's writer still does. It is broker-wide, since the two share nothing else.
+	swaps sync.Mutex
+
 	mu   sync.Mutex
 	open map[fileKey]*handle
 	idle list.List // of *handle with no user, least recently used first
@@ -31,9 +35,12 @@ const (
 	directMode                 // O_DIRECT if the file system grants it
 )
 
+// fileKey names an open file. Compaction and restarts put new files in the place of old ones: of is the segment that the opener means,
+// so that nobody is handed what another opened under the same name; 0 is no segment's.
 type fileKey struct {
 	name string
 	mode fileMode
+	of   uint64
 }
 
 // handle is one open file. Its File may be used until release.
@@ -57,8 +64,8 @@ func NewFileCache(limit int) *FileCache {
 func (c *FileCache) Open() int64 { return c.size.Load() }
 
 // acquire opens name, or shares the handle that is open already. Modes other than readMode create the file.
-func (c *FileCache) acquire(fs vfs.FS, name string, mode fileMode) (*handle, error) {
-	key := fileKey{name, mode}
+func (c *FileCache) acquire(fs vfs.FS, name string, mode fileMode, of uint64) (*handle, error) {
+	key := fileKey{name, mode, of}
 	c.mu.Lock()
 	if h := c.open[key]; h != nil {
 		c.use(h)
@@ -157,26 +164,42 @@ func (h *handle) release() {
 	}
 }
 
-// forget closes name's handles as soon as nobody uses them; the next acquire opens the file anew.
-func (c *FileCache) forget(names ...string) { c.forgetIf(names, readMode) }
+// forget closes the handles of files of a segment as soon as nobody uses them; the next acquire opens the file anew.
+func (c *FileCache) forget(of uint64, names ...string) {
+	c.forgetIf(func(fileKey) bool { return true }, of, names)
+}
 
-func (c *FileCache) forgetIf(names []string, from fileMode) {
+// forgetWriting is forget for the handles that write.
+func (c *FileCache) forgetWriting(of uint64, names ...string) {
+	c.forgetIf(func(key fileKey) bool { return key.mode >= writeMode }, of, names)
+}
+
+func (c *FileCache) forgetIf(match func(fileKey) bool, of uint64, names []string) {
+	var keys []fileKey
+	for _, name := range names {
+		for mode := readMode; mode <= directMode; mode++ {
+			if key := (fileKey{name, mode, of}); match(key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	c.forgetKeys(keys)
+}
+
+func (c *FileCache) forgetKeys(keys []fileKey) {
 	var victims []*handle
 	c.mu.Lock()
-	for _, name := range names {
-		for mode := from; mode <= directMode; mode++ {
-			key := fileKey{name, mode}
-			h := c.open[key]
-			if h == nil {
-				continue
-			}
-			delete(c.open, key)
-			h.gone = true
-			if h.elem != nil {
-				c.idle.Remove(h.elem)
-				h.elem = nil
-				victims = append(victims, h)
-			}
+	for _, key := range keys {
+		h := c.open[key]
+		if h == nil {
+			continue
+		}
+		delete(c.open, key)
+		h.gone = true
+		if h.elem != nil {
+			c.idle.Remove(h.elem)
+			h.elem = nil
+			victims = append(victims, h)
 		}
 	}
 	c.size.Store(int64(len(c.open)))
@@ -186,31 +209,26 @@ func (c *FileCache) forgetIf(names []string, from fileMode) {
 	}
 }
 
-// forgetWriting is forget for the handles that write.
-func (c *FileCache) forgetWriting(names ...string) {
-	c.forgetIf(names, writeMode)
-}
-
 // forgetDir forgets every file in dir.
 func (c *FileCache) forgetDir(dir string) {
-	var names []string
+	var keys []fileKey
 	c.mu.Lock()
 	for key := range c.open {
 		if path.Dir(key.name) == dir {
-			names = append(names, key.name)
+			keys = append(keys, key)
 		}
 	}
 	c.mu.Unlock()
-	c.forget(names...)
+	c.forgetKeys(keys)
 }
 
 // Close closes every file that nobody uses, and the others with their last user: for the end of a broker.
 func (c *FileCache) Close() {
-	var names []string
+	var keys []fileKey
 	c.mu.Lock()
 	for key := range c.open {
-		names = append(names, key.name)
+		keys = append(keys, key)
 	}
 	c.mu.Unlock()
-	c.forget(names...)
+	c.forgetKeys(keys)
 }

@@ -43,7 +43,9 @@ func (r *Reader) olderLocked() ([]*seg, error) {
 	if h, known := r.known(); known {
 		return h, nil
 	}
-	names, err := r.shared.FS.List(r.dir)
+	r.shared.Files.swaps.Lock()
+	defer r.shared.Files.swaps.Unlock()
+	names, err := r.listSwapped()
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, corrupt("list %s: the checkpoint says it holds %d closed segments, but there is no such directory", r.dir, r.from.ClosedSegments)
@@ -153,11 +155,13 @@ func (l *Log) prepare(w *Writer) error {
 			}
 			// of a segment above the checkpoint, or of a deleted one
 		case logSuffix + deletedSuffix, indexSuffix + deletedSuffix, timeIndexSuffix + deletedSuffix,
-			indexSuffix + rebuiltSuffix, timeIndexSuffix + rebuiltSuffix:
+			indexSuffix + rebuiltSuffix, timeIndexSuffix + rebuiltSuffix,
+			logSuffix + cleanedSuffix, indexSuffix + cleanedSuffix, timeIndexSuffix + cleanedSuffix:
 		default:
-			continue // not ours
+			if _, _, ok := parseSwapName(name); !ok {
+				continue // not ours
+			}
 		}
-		w.s.Files.forget(dir + "/" + name)
 		if err := w.s.FS.Remove(dir + "/" + name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove leftover %s/%s: %w", dir, name, err)
 		}
@@ -201,7 +205,7 @@ func (r *Reader) cutActive(s *seg) error {
 		if size == want[i] {
 			continue
 		}
-		h, err := r.shared.Files.acquire(r.shared.FS, name, writeMode)
+		h, err := r.shared.Files.acquire(r.shared.FS, name, writeMode, s.id)
 		if err != nil {
 			return fmt.Errorf("open %s: %w", name, err)
 		}
@@ -232,7 +236,9 @@ func (r *Reader) checkIndexesLocked(s *seg) error {
 	if s.checked.Load() {
 		return nil
 	}
-	if err := r.tryIndexes(s); err != nil {
+	if err := r.tryIndexes(s); errors.Is(err, errReplaced) {
+		return err
+	} else if err != nil {
 		return r.rebuildIndexes(s)
 	}
 	s.checked.Store(true)
@@ -244,14 +250,14 @@ func (r *Reader) checkIndexesLocked(s *seg) error {
 func (r *Reader) tryIndexes(s *seg) error {
 	names := s.names(r.dir)
 	closed := s != r.first // the checkpoint told how much of the first one's to believe
-	index, err := r.readIndex(names[1], int64(s.idx.Load())*indexEntryBytes, closed)
+	index, err := r.readIndex(s, indexSuffix, int64(s.idx.Load())*indexEntryBytes, closed)
 	if err != nil {
 		return err
 	}
 	if err := checkIndex(index, s.written.Load()); err != nil {
 		return fmt.Errorf("%s: %w", names[1], err)
 	}
-	timeIndex, err := r.readIndex(names[2], int64(s.tidx.Load())*timeIndexEntryBytes, closed)
+	timeIndex, err := r.readIndex(s, timeIndexSuffix, int64(s.tidx.Load())*timeIndexEntryBytes, closed)
 	if err != nil {
 		return err
 	}
@@ -275,11 +281,11 @@ func (r *Reader) tryIndexes(s *seg) error {
 }
 
 // readIndex reads the first want bytes of an index file; all of it if it is a closed segment's.
-func (r *Reader) readIndex(name string, want int64, all bool) ([]byte, error) {
+func (r *Reader) readIndex(s *seg, suffix string, want int64, all bool) ([]byte, error) {
 	if !all && want == 0 {
 		return nil, nil
 	}
-	h, err := r.shared.Files.acquire(r.shared.FS, name, readMode)
+	h, err := r.acquire(s, suffix)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +296,7 @@ func (r *Reader) readIndex(name string, want int64, all bool) ([]byte, error) {
 		}
 	}
 	if want > 2*indexBytesMax {
-		return nil, fmt.Errorf("%s holds %d bytes, more than an index can", name, want)
+		return nil, fmt.Errorf("%s holds %d bytes, more than an index can", h.key.name, want)
 	}
 	b := make([]byte, want)
 	return b, readFull(h, b, 0)
@@ -300,7 +306,7 @@ func (r *Reader) readIndex(name string, want int64, all bool) ([]byte, error) {
 func (r *Reader) rebuildIndexes(s *seg) error {
 	names := s.names(r.dir)
 	x := newIndexer(s.base, r.interval.Load())
-	h, err := r.shared.Files.acquire(r.shared.FS, names[0], readMode)
+	h, err := r.acquire(s, logSuffix)
 	if err != nil {
 		return fmt.Errorf("rebuild the indexes of %s: %w", names[0], err)
 	}
@@ -312,7 +318,7 @@ func (r *Reader) rebuildIndexes(s *seg) error {
 		if err != nil {
 			return err
 		}
-		x.add(pos, b.size, b.lastOffset, b.maxTimestamp)
+		x.add(pos, b.size, b.lastOffset, b.indexedTimestamp())
 		pos += b.size
 	}
 	if s != r.first { // else its own seal will do it
@@ -320,7 +326,7 @@ func (r *Reader) rebuildIndexes(s *seg) error {
 		s.largest.Store(&x.largest)
 	}
 	for i, b := range [][]byte{x.index, x.timeIndex} {
-		if err := r.replaceFile(names[i+1], b); err != nil {
+		if err := r.replaceFile(s, names[i+1], b); err != nil {
 			return err
 		}
 	}
@@ -332,10 +338,9 @@ func (r *Reader) rebuildIndexes(s *seg) error {
 	return nil
 }
 
-func (r *Reader) replaceFile(name string, b []byte) error {
+func (r *Reader) replaceFile(s *seg, name string, b []byte) error {
 	aside := name + rebuiltSuffix
-	r.shared.Files.forget(aside)
-	h, err := r.shared.Files.acquire(r.shared.FS, aside, writeMode)
+	h, err := r.shared.Files.acquire(r.shared.FS, aside, writeMode, s.id)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", aside, err)
 	}
@@ -349,14 +354,14 @@ func (r *Reader) replaceFile(name string, b []byte) error {
 		err = h.DataSync()
 	}
 	h.release()
-	r.shared.Files.forget(aside, name)
+	r.shared.Files.forget(s.id, aside, name)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", aside, err)
 	}
 	if err := r.shared.FS.Rename(aside, name); err != nil {
 		return fmt.Errorf("rename %s: %w", aside, err)
 	}
-	r.shared.Files.forget(name) // whoever opened the old one meanwhile
+	r.shared.Files.forget(s.id, name) // whoever opened the old one meanwhile
 	if err := r.shared.FS.SyncDir(r.dir); err != nil {
 		return fmt.Errorf("sync directory %s: %w", r.dir, err)
 	}
@@ -371,6 +376,9 @@ func (r *Reader) largestOf(s *seg) (stamp, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t, err := r.lastTime(s)
+	if errors.Is(err, errReplaced) {
+		return stamp{}, err
+	}
 	if err != nil {
 		if err := r.rebuildIndexes(s); err != nil && !vfs.IsNoSpace(err) {
 			return stamp{}, err
@@ -383,7 +391,7 @@ func (r *Reader) largestOf(s *seg) (stamp, error) {
 
 func (r *Reader) lastTime(s *seg) (stamp, error) {
 	name := s.names(r.dir)[2]
-	h, err := r.shared.Files.acquire(r.shared.FS, name, readMode)
+	h, err := r.acquire(s, timeIndexSuffix)
 	if err != nil {
 		return stamp{}, err
 	}

@@ -54,14 +54,21 @@ func (l *Log) Checkpoint(token uint64) {
 	if l.err != nil || l.closing {
 		return
 	}
-	l.recordedBase = l.durable.ActiveBase
-	l.deleteDoomed(false)
+	l.Recorded()
 	l.check.token = token
 	if l.check.busy {
 		l.check.again = true
 		return
 	}
 	l.startCheckpoint()
+}
+
+// Recorded says that the State of the last Checkpointed is recorded where a restart will find it, as Checkpoint does without asking
+// for a new one.
+func (l *Log) Recorded() {
+	l.recordedBase = l.durable.ActiveBase
+	l.reader.recorded.Store(l.recordedBase)
+	l.deleteDoomed(false)
 }
 
 func (l *Log) startCheckpoint() {
@@ -117,9 +124,16 @@ func (l *Log) Complete(c Completion) *Checkpointed {
 			l.letGo()
 		}
 	case *deleteOp:
-		l.closedSegments -= m.segments
-		l.closedBytes -= m.bytes
+		l.recount()
 		l.republish()
+	case *beginCleanOp:
+		if m.err == nil && !l.closing {
+			l.moved(m.move)
+		}
+	case *swapOp:
+		if m.err == nil && !l.closing {
+			l.swapped()
+		}
 	case *listOp:
 		l.listing = false
 		if m.err == nil {

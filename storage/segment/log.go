@@ -87,7 +87,7 @@ func Open(shared *Shared, dir string, owner *actor.PID, opt Options, from State)
 		largest: stamp{from.LargestTimestamp, from.OffsetOfLargestTimestamp}, n: from.IndexEntries, tn: from.TimeIndexEntries,
 		firstStamp: from.FirstTimestamp}
 	s := &l.firstSeg
-	s.base = from.ActiveBase
+	s.base, s.id = from.ActiveBase, segIDs.Add(1)
 	s.size.Store(-1)
 	s.written.Store(from.ActiveSize)
 	s.idx.Store(from.IndexEntries)
@@ -96,6 +96,7 @@ func Open(shared *Shared, dir string, owner *actor.PID, opt Options, from State)
 	s.rebuiltTime = -1
 	l.seg = s
 	l.reader.open(shared, dir, s, from, opt.IndexInterval)
+	l.reader.recorded.Store(from.ActiveBase)
 	l.publish(from.LogEndOffset)
 	return l
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -61,7 +62,7 @@ func (o *writeOp) Undelivered(reason error) { undelivered(o, reason) }
 // chunk, the last one padded with zeros.
 func (w *Writer) writeChunk(l *Log, c *chunk, from, to int64) error {
 	s := c.seg
-	h, err := w.s.Files.acquire(w.s.FS, fileName(l.reader.dir, s.base, logSuffix), directMode)
+	h, err := w.s.Files.acquire(w.s.FS, fileName(l.reader.dir, s.base, logSuffix), directMode, s.id)
 	if err != nil {
 		return err
 	}
@@ -109,10 +110,10 @@ func (w *Writer) appendIndexes(l *Log, s *seg, index, timeIndex []byte) error {
 		return nil
 	}
 	l.markDirty(s, false, true)
-	if err := w.writeAt(fileName(l.reader.dir, s.base, indexSuffix), index, int64(s.idx.Load())*indexEntryBytes); err != nil {
+	if err := w.writeAt(s, fileName(l.reader.dir, s.base, indexSuffix), index, int64(s.idx.Load())*indexEntryBytes); err != nil {
 		return err
 	}
-	if err := w.writeAt(fileName(l.reader.dir, s.base, timeIndexSuffix), timeIndex, int64(s.tidx.Load())*timeIndexEntryBytes); err != nil {
+	if err := w.writeAt(s, fileName(l.reader.dir, s.base, timeIndexSuffix), timeIndex, int64(s.tidx.Load())*timeIndexEntryBytes); err != nil {
 		return err
 	}
 	l.io.dirtyDir = l.io.dirtyDir || s.idx.Load() == 0 || s.tidx.Load() == 0
@@ -132,11 +133,11 @@ func (s *seg) timesAbove(b []byte) []byte {
 	return b
 }
 
-func (w *Writer) writeAt(name string, b []byte, at int64) error {
+func (w *Writer) writeAt(s *seg, name string, b []byte, at int64) error {
 	if len(b) == 0 {
 		return nil
 	}
-	h, err := w.s.Files.acquire(w.s.FS, name, writeMode)
+	h, err := w.s.Files.acquire(w.s.FS, name, writeMode, s.id)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", name, err)
 	}
@@ -178,7 +179,7 @@ func (o *sealOp) run(w *Writer) error {
 	l.markDirty(s, s.padded, true)
 	names := s.names(l.reader.dir)
 	for i, name := range names {
-		h, err := w.s.Files.acquire(w.s.FS, name, writeMode)
+		h, err := w.s.Files.acquire(w.s.FS, name, writeMode, s.id)
 		if err != nil {
 			return fmt.Errorf("open %s: %w", name, err)
 		}
@@ -192,7 +193,7 @@ func (o *sealOp) run(w *Writer) error {
 	}
 	l.io.dirtyDir = l.io.dirtyDir || s.idx.Load() == 0
 	s.padded = false
-	w.s.Files.forgetWriting(names...)
+	w.s.Files.forgetWriting(s.id, names...)
 	return nil
 }
 
@@ -227,7 +228,7 @@ func (o *syncOp) run(w *Writer) error {
 			files = append(files, names[1], names[2])
 		}
 		for _, name := range files {
-			if err := w.sync(name); err != nil {
+			if err := w.sync(s, name); err != nil {
 				return err
 			}
 			calls++
@@ -265,8 +266,8 @@ func (o *syncOp) run(w *Writer) error {
 
 func (o *syncOp) Undelivered(reason error) { undelivered(o, reason) }
 
-func (w *Writer) sync(name string) error {
-	h, err := w.s.Files.acquire(w.s.FS, name, writeMode)
+func (w *Writer) sync(s *seg, name string) error {
+	h, err := w.s.Files.acquire(w.s.FS, name, writeMode, s.id)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", name, err)
 	}
@@ -284,24 +285,21 @@ type deleteOp struct {
 	recent  []*seg
 	below   int64
 	delayMs int64
-
-	segments int32 // how many from before Open went, and their size: the owner does not know them
-	bytes    int64
 }
 
 func (o *deleteOp) urgent() bool { return true }
 
 func (o *deleteOp) run(w *Writer) error {
 	l := o.log
-	older, err := l.reader.cutOlder(o.below)
+	gone, err := l.reader.cutOlder(o.below)
 	if err != nil {
 		return err
 	}
-	for _, s := range older {
-		o.segments++
-		o.bytes += s.size.Load()
+	for _, s := range o.recent {
+		if !slices.Contains(gone, s) {
+			gone = append(gone, s)
+		}
 	}
-	gone := append(older, o.recent...)
 	var aside []string
 	for _, s := range gone {
 		s.deleted.Store(true)
@@ -314,7 +312,7 @@ func (o *deleteOp) run(w *Writer) error {
 				return fmt.Errorf("rename %s: %w", name, err)
 			}
 		}
-		w.s.Files.forget(names...)
+		w.s.Files.forget(s.id, names...)
 	}
 	w.s.Metrics.deleted(len(gone))
 	if len(aside) == 0 {
@@ -356,11 +354,11 @@ type closeOp struct {
 func (o *closeOp) run(w *Writer) error {
 	s, l := o.seg, o.log
 	names := s.names(l.reader.dir)
-	defer w.s.Files.forget(names...)
+	defer w.s.Files.forgetDir(l.reader.dir) // those of segments that this log alone knew
 	if !s.padded {
 		return nil
 	}
-	h, err := w.s.Files.acquire(w.s.FS, names[0], writeMode)
+	h, err := w.s.Files.acquire(w.s.FS, names[0], writeMode, s.id)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", names[0], err)
 	}

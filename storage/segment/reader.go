@@ -23,8 +23,9 @@ type Reader struct {
 	view     atomic.Pointer[view]
 	history  atomic.Pointer[[]*seg] // segments from before Open that are left, oldest first; nil: not listed yet
 	interval atomic.Int64           // index.interval.bytes, for rebuilding
+	recorded atomic.Int64           // segments below this offset are durable and no restart begins in them: Log.recordedBase
 
-	// mu is held while the directory is listed or cut and while an index is checked or rebuilt: seldom, and not by reads of
+	// mu is held while the directory is listed, cut or compacted and while an index is checked or rebuilt: seldom, and not by reads of
 	// segments that have been read before.
 	mu sync.Mutex
 }
@@ -53,6 +54,29 @@ var noSegments []*seg
 
 // errStale says that a view shows bytes that are neither in its memory nor in the file: it has been replaced.
 var errStale = errors.New("stale view")
+
+// errReplaced says that compaction put another segment in the place of the one that was looked into.
+var errReplaced = errors.New("segment replaced by compaction")
+
+// acquire opens a file of s for reading.
+func (r *Reader) acquire(s *seg, suffix string) (*handle, error) {
+	h, err := r.shared.Files.acquire(r.shared.FS, fileName(r.dir, s.base, suffix), readMode, s.id)
+	if s.replaced.Load() { // what was opened may be its successor's
+		if err == nil {
+			h.release()
+		}
+		return nil, errReplaced
+	}
+	return h, err
+}
+
+// before is the part of older that lies before recent: segments that move from one list to the other are in both for a while.
+func before(older, recent []*seg) []*seg {
+	if len(recent) == 0 {
+		return older
+	}
+	return older[:sort.Search(len(older), func(i int) bool { return older[i].base >= recent[0].base })]
+}
 
 // Bounds returns the current offsets.
 func (r *Reader) Bounds() Bounds {
@@ -91,13 +115,13 @@ func (r *Reader) Available(offset int64, limit int64) int64 {
 // maxBytes; if the first batch alone is larger and minOneBatch is set, it is returned all the same. It may block on an index
 // lookup. ErrOffsetOutOfRange if offset is not within [Start, HighWatermark]. A Slice never crosses a segment's end.
 func (r *Reader) Read(offset, upTo, maxBytes int64, minOneBatch bool) (*Slice, error) {
-	for {
+	for tries := 0; ; tries++ {
 		v := r.view.Load()
 		s, err := r.readView(v, offset, upTo, maxBytes, minOneBatch)
 		if err == nil {
 			return s, nil
 		}
-		if again, err := r.again(v, offset, err); !again {
+		if again, err := r.again(v, offset, err, tries); !again {
 			return nil, err
 		}
 	}
@@ -126,10 +150,21 @@ func (r *Reader) TryRead(offset, upTo, maxBytes int64, minOneBatch bool) (s *Sli
 	return s, true, nil
 }
 
+// replacedTriesMax is how often a read looks again for the segment that compaction put in place of the one it wanted. Once is enough,
+// unless the swap failed halfway: then the log is about to be closed.
+const replacedTriesMax = 10
+
 // again says whether a read that failed with err should be tried on the view that replaced v, and otherwise what to answer.
-func (r *Reader) again(v *view, offset int64, err error) (bool, error) {
+func (r *Reader) again(v *view, offset int64, err error, tries int) (bool, error) {
 	now := r.view.Load()
 	switch {
+	case errors.Is(err, errReplaced) && !now.closed:
+		if tries < replacedTriesMax {
+			r.mu.Lock() // held by the swap until its list of segments is there
+			r.mu.Unlock()
+			return true, nil
+		}
+		return false, fmt.Errorf("read %s at %d: %w: %w", r.dir, offset, err, ErrClosed)
 	case now.closed:
 		return false, fmt.Errorf("read %s at %d: %w", r.dir, offset, ErrClosed)
 	case errors.Is(err, errStale), errors.Is(err, fs.ErrNotExist):

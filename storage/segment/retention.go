@@ -36,8 +36,10 @@ func (l *Log) deleteDoomed(older bool) {
 	}
 }
 
-// NeedsCheckpoint says that segments below the log start wait for a Checkpoint before they can be deleted.
-func (l *Log) NeedsCheckpoint() bool { return len(l.doomed) > 0 }
+// NeedsCheckpoint says that segments wait for a Checkpoint before they can be deleted or compacted.
+func (l *Log) NeedsCheckpoint() bool {
+	return len(l.doomed) > 0 || l.opt.Compact && l.recordedBase < l.seg.base && l.durable.ActiveBase < l.seg.base
+}
 
 // RetentionStart says where the log should start by Options' time and size limits now; it equals StartOffset if nothing is to go.
 // It may roll the active segment if all of it is past RetentionMs. Segments from before Open are listed in the background when
@@ -47,6 +49,7 @@ func (l *Log) RetentionStart(nowMs int64) int64 {
 		return l.start
 	}
 	older, known := l.reader.known()
+	older = before(older, l.recent)
 	if !known {
 		if !l.listing {
 			l.listing = true
@@ -95,7 +98,7 @@ func (l *Log) recount() {
 		return
 	}
 	l.closedSegments, l.closedBytes = 0, 0
-	for _, list := range [][]*seg{older, l.recent} {
+	for _, list := range [][]*seg{before(older, l.recent), l.recent} {
 		for _, s := range list {
 			l.closedSegments++
 			l.closedBytes += s.size.Load()

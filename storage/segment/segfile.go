@@ -11,6 +11,8 @@ import (
 // field with one writer, so readers need no lock.
 type seg struct {
 	base int64
+	// id tells open files of this segment from those of another of the same name, before and after it (see FileCache).
+	id uint64
 	// size is the final size in bytes, set by the owner when it rolls; -1 while the segment is active.
 	size atomic.Int64
 	// next is the base of the following segment, set with size.
@@ -25,6 +27,8 @@ type seg struct {
 	rebuilt atomic.Bool
 	// largest is the segment's largest timestamp; nil while unknown (active, or not looked up yet).
 	largest atomic.Pointer[stamp]
+	// replaced: compaction put another segment in its place (swap.go); what its names open now is not its own. Set before that is so.
+	replaced atomic.Bool
 	// deleted: writes still queued for it are dropped.
 	deleted atomic.Bool
 	// lastRead is where the last file read ended, advised up to where the kernel was asked to read ahead. Hints only.
@@ -42,11 +46,14 @@ type seg struct {
 type stamp struct{ timestamp, offset int64 }
 
 func newSeg(base int64) *seg {
-	s := &seg{base: base, rebuiltTime: -1}
+	s := &seg{base: base, id: segIDs.Add(1), rebuiltTime: -1}
 	s.size.Store(-1)
 	s.checked.Store(true)
 	return s
 }
+
+// segIDs counts the segments of this process.
+var segIDs atomic.Uint64
 
 func (s *seg) closed() bool { return s.size.Load() >= 0 }
 
@@ -56,6 +63,8 @@ const (
 	timeIndexSuffix = ".timeindex"
 	deletedSuffix   = ".deleted"
 	rebuiltSuffix   = ".rebuilt"
+	cleanedSuffix   = ".cleaned"
+	swapSuffix      = ".swap"
 )
 
 // fileName is Kafka's: the base offset as 20 digits.

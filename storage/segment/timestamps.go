@@ -12,13 +12,13 @@ import (
 // OffsetForTimestamp finds the first record with a timestamp >= ts (ListOffsets); ok is false if there is none. Record-exact, decompresses
 // batches if it must. May block.
 func (r *Reader) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, err error) {
-	for {
+	for tries := 0; ; tries++ {
 		v := r.view.Load()
 		found, ok, err = r.offsetForTimestamp(v, ts)
 		if err == nil {
 			return found, ok, nil
 		}
-		if again, err := r.again(v, v.start, err); !again {
+		if again, err := r.again(v, v.start, err, tries); !again {
 			return TimestampOffset{}, false, err
 		}
 	}
@@ -26,13 +26,13 @@ func (r *Reader) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, e
 
 // MaxTimestamp finds the record with the largest timestamp, the first of several (ListOffsets -3, KIP-734). May block.
 func (r *Reader) MaxTimestamp() (found TimestampOffset, ok bool, err error) {
-	for {
+	for tries := 0; ; tries++ {
 		v := r.view.Load()
 		found, ok, err = r.maxTimestamp(v)
 		if err == nil {
 			return found, ok, nil
 		}
-		if again, err := r.again(v, v.start, err); !again {
+		if again, err := r.again(v, v.start, err, tries); !again {
 			return TimestampOffset{}, false, err
 		}
 	}
@@ -47,7 +47,7 @@ func (r *Reader) eachSegment(v *view, f func(s *seg, lim int64, largest stamp) (
 	if err != nil {
 		return err
 	}
-	for _, list := range [][]*seg{older, v.recent} {
+	for _, list := range [][]*seg{before(older, v.recent), v.recent} {
 		for _, s := range list {
 			if s.next.Load() <= v.start {
 				continue
@@ -117,7 +117,7 @@ func (c *cursor) searchTimeIndex(ts int64) (int64, error) {
 		return c.s.base, nil
 	}
 	c.needScratch()
-	h, err := c.r.shared.Files.acquire(c.r.shared.FS, fileName(c.r.dir, c.s.base, timeIndexSuffix), readMode)
+	h, err := c.r.acquire(c.s, timeIndexSuffix)
 	if err != nil {
 		return 0, err
 	}

@@ -32,6 +32,18 @@ func (b *broker) appears(t *testing.T, name string) {
 }
 
 func testMetadata(t *testing.T, b *broker) {
+	t.Run("a new partition's leader epoch is 0, in metadata and in its batches", func(t *testing.T) {
+		topic, _ := b.topic(t)
+		b.appears(t, topic)
+		resp := b.metadata(t, 9, &topic, [16]byte{}, false)
+		if got := resp.Topics[0].Partitions[0].LeaderEpoch; got != 0 {
+			t.Errorf("metadata: leader epoch %d", got)
+		}
+		wantCode(t, "produce", b.produce(t, topic, 9, newBatch(1).bytes()).ErrorCode, 0)
+		if got := b.stored(t, topic, 0).PartitionLeaderEpoch; got != 0 {
+			t.Errorf("the stored batch: leader epoch %d", got)
+		}
+	})
 	for version := int16(0); version <= 3; version++ {
 		t.Run(fmt.Sprintf("version %d creates an unknown topic and calls it unknown", version), func(t *testing.T) {
 			name := fmt.Sprintf("auto-%d-%d", version, time.Now().UnixNano())

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -74,4 +75,25 @@ func write(t *testing.T, dir, name, content string, mode os.FileMode) {
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}
+}
+
+var testDeclaration = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+
+// testsIn names the tests in the files that match a pattern.
+func testsIn(t *testing.T, pattern string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range testDeclaration.FindAllSubmatch(content, -1) {
+			names = append(names, string(m[1]))
+		}
+	}
+	return names
 }

@@ -44,6 +44,10 @@ func (m *Machine) JoinGroup(nowMs int64, w Waiter, client Client, req *kmsg.Join
 		return
 	}
 	g := m.lookup(req.Group)
+	if g != nil && g.consumer != nil {
+		m.joinConsumer(g, j)
+		return
+	}
 	created := false
 	if g == nil {
 		if req.MemberID != unknownMember {

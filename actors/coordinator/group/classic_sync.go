@@ -17,6 +17,8 @@ func (m *Machine) SyncGroup(nowMs int64, w Waiter, req *kmsg.SyncGroupRequest) {
 	switch {
 	case req.Group == "":
 		m.reply(w, syncError(protocol.ErrInvalidGroupID))
+	case g != nil && g.consumer != nil:
+		m.syncConsumer(g.consumer, w, req)
 	case g == nil || g.classic.state == Empty:
 		m.reply(w, syncError(protocol.ErrUnknownMemberID))
 	default:
@@ -136,6 +138,9 @@ func (m *Machine) heartbeat(req *kmsg.HeartbeatRequest) protocol.ErrorCode {
 	if g == nil {
 		return protocol.ErrUnknownMemberID
 	}
+	if g.consumer != nil {
+		return m.heartbeatConsumer(g.consumer, req)
+	}
 	c := g.classic
 	if err := c.validate(req.MemberID, req.InstanceID); err != protocol.ErrNone {
 		return err
@@ -164,6 +169,10 @@ func (m *Machine) LeaveGroup(nowMs int64, w Waiter, req *kmsg.LeaveGroupRequest)
 		leaving = []kmsg.LeaveGroupRequestMember{{MemberID: req.MemberID}}
 	}
 	g := m.lookup(req.Group)
+	if g != nil && g.consumer != nil {
+		m.leaveAsClassic(g.consumer, w, r, leaving, req.Version < 3)
+		return
+	}
 	left := false
 	for i := range leaving {
 		l := &leaving[i]

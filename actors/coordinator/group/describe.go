@@ -24,8 +24,11 @@ func (m *Machine) ListGroups(w Waiter, states, types []string) {
 		if !g.exists() {
 			continue
 		}
-		l := kmsg.ListGroupsResponseGroup{
-			Group: g.id, ProtocolType: g.classic.protocolType, GroupState: g.classic.state.String(), GroupType: "classic",
+		l := kmsg.ListGroupsResponseGroup{Group: g.id}
+		if g.consumer != nil {
+			l.ProtocolType, l.GroupState, l.GroupType = consumerProtocolType, g.consumer.stateName(), "consumer"
+		} else {
+			l.ProtocolType, l.GroupState, l.GroupType = g.classic.protocolType, g.classic.state.String(), "classic"
 		}
 		if has(states, l.GroupState) && has(types, l.GroupType) {
 			list = append(list, l)
@@ -41,10 +44,13 @@ const describeNotFoundVersion = 6
 func (m *Machine) DescribeGroup(w Waiter, id string, version int16) {
 	r := &kmsg.DescribeGroupsResponseGroup{Group: id, AuthorizedOperations: math.MinInt32}
 	g := m.lookup(id)
-	if g == nil {
+	if g == nil || g.consumer != nil {
 		r.State = Dead.String()
 		if version >= describeNotFoundVersion {
 			message := fmt.Sprintf("Group %s not found.", id)
+			if g != nil {
+				message = fmt.Sprintf("Group %s is not a classic group.", id)
+			}
 			r.ErrorCode, r.ErrorMessage = int16(protocol.ErrGroupIDNotFound), &message
 		}
 		m.reply(w, r)

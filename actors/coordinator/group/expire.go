@@ -20,6 +20,10 @@ func (m *Machine) expireOffsets() {
 }
 
 func (m *Machine) expireGroup(g *Group) {
+	if g.consumer != nil {
+		m.expireConsumer(g)
+		return
+	}
 	since, may := g.expiryBase()
 	if !may {
 		if len(g.offsets) > 0 {
@@ -43,7 +47,7 @@ func (m *Machine) expireGroup(g *Group) {
 	}
 	b := m.batch()
 	m.writeOffsets(b, g, gone)
-	if all && g.classic.state == Empty && len(g.classic.pendingJoin) == 0 {
+	if all && !g.converting && g.classic.state == Empty && len(g.classic.pendingJoin) == 0 {
 		m.appendEnd(b, g, gone, func(protocol.ErrorCode) {})
 		return
 	}
@@ -110,6 +114,12 @@ func (m *Machine) DeleteGroup(nowMs int64, w Waiter, id string) {
 	switch {
 	case g == nil:
 		r.ErrorCode = int16(protocol.ErrGroupIDNotFound)
+	case g.consumer != nil:
+		m.deleteConsumer(g, func(err protocol.ErrorCode) {
+			r.ErrorCode = int16(responseError(err))
+			m.reply(w, r)
+		})
+		return
 	case g.classic.state != Empty:
 		r.ErrorCode = int16(protocol.ErrNonEmptyGroup)
 	default:

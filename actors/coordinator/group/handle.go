@@ -21,16 +21,31 @@ type Describe struct {
 	Version int16
 }
 
+// DescribeConsumer asks for one group of the consumer protocol (API 69).
+type DescribeConsumer struct{ Group string }
+
 // List asks for the groups that pass the filters (API 16).
 type List struct{ States, Types []string }
 
 // ListFailed answers a List that could not be served.
 type ListFailed struct{ Code protocol.ErrorCode }
 
-// Handle takes a request: a *kmsg.JoinGroupRequest, SyncGroupRequest, HeartbeatRequest, LeaveGroupRequest,
-// OffsetCommitRequest or OffsetDeleteRequest, or a Fetch, Delete, Describe or List. What it keeps of the request it copies.
+// Handle takes a request: a *kmsg.JoinGroupRequest, SyncGroupRequest, HeartbeatRequest, LeaveGroupRequest, OffsetCommitRequest,
+// OffsetDeleteRequest or ConsumerGroupHeartbeatRequest, or a Fetch, Delete, Describe, DescribeConsumer or List. What it keeps of the request it copies.
 func (m *Machine) Handle(nowMs int64, w Waiter, client Client, request any) {
+	m.nowMs = nowMs
+	if m.closed != protocol.ErrNone {
+		m.reply(w, ErrorResponse(request, m.closed))
+		return
+	}
+	if m.postpone(w, client, request) {
+		return
+	}
 	switch r := request.(type) {
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		m.ConsumerGroupHeartbeat(nowMs, w, client, r)
+	case DescribeConsumer:
+		m.DescribeConsumerGroup(w, r.Group)
 	case *kmsg.JoinGroupRequest:
 		m.JoinGroup(nowMs, w, client, r)
 	case *kmsg.SyncGroupRequest:
@@ -80,6 +95,12 @@ func ErrorResponse(request any, err protocol.ErrorCode) any {
 		d := kmsg.NewPtrOffsetDeleteResponse()
 		d.ErrorCode = code
 		return d
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		h := kmsg.NewPtrConsumerGroupHeartbeatResponse()
+		h.ErrorCode = code
+		return h
+	case DescribeConsumer:
+		return &kmsg.ConsumerGroupDescribeResponseGroup{Group: r.Group, ErrorCode: code, AuthorizedOperations: math.MinInt32}
 	case Fetch:
 		return &kmsg.OffsetFetchResponseGroup{Group: r.Group, ErrorCode: code}
 	case Delete:

@@ -9,6 +9,7 @@ package group
 import (
 	"sort"
 
+	"github.com/troupe-io/troupe/actors/coordinator/assignor"
 	"github.com/troupe-io/troupe/actors/coordinator/record"
 	"github.com/troupe-io/troupe/invariant"
 	"github.com/troupe-io/troupe/protocol"
@@ -26,6 +27,16 @@ type Config struct {
 	RetentionCheckMs        int64 // offsets.retention.check.interval.ms
 	// NewID makes the random part of a member id: a UUID in its usual form.
 	NewID func() string
+
+	Consumer               ConsumerConfig // group.consumer.*: what a group can have of its own
+	ConsumerMaxSize        int            // group.consumer.max.size
+	ConsumerRegexRefreshMs int64          // group.consumer.regex.refresh.interval.ms
+	ConsumerAssignors      []string       // group.consumer.assignors: the first is the default
+	ConsumerMigration      Migration      // group.consumer.migration.policy
+	// ConsumerOf is the configuration of one group, of which the broker's is given; nil gives every group the broker's.
+	ConsumerOf func(group string, broker ConsumerConfig) ConsumerConfig
+	// Topics is the newest state of the cluster's topics; nil is none.
+	Topics func() Topics
 }
 
 // DefaultConfig is Kafka's defaults; NewID is left out.
@@ -34,6 +45,9 @@ func DefaultConfig() Config {
 		SessionTimeoutMinMs: 6_000, SessionTimeoutMaxMs: 1_800_000, InitialRebalanceDelayMs: 3_000,
 		NewMemberJoinTimeoutMs: 300_000, MaxSize: 1<<31 - 1, OffsetMetadataMaxBytes: 4096,
 		OffsetsRetentionMs: 7 * 24 * 3600 * 1000, RetentionCheckMs: 600_000,
+		Consumer:        ConsumerConfig{SessionTimeoutMs: 45_000, HeartbeatIntervalMs: 5_000, AssignmentIntervalMs: 1_000},
+		ConsumerMaxSize: 1<<31 - 1, ConsumerRegexRefreshMs: 600_000, ConsumerMigration: MigrationBidirectional,
+		ConsumerAssignors: []string{assignor.UniformName, assignor.RangeName},
 	}
 }
 
@@ -76,6 +90,7 @@ type Machine struct {
 	nextID   uint64
 
 	retention timer
+	closed    protocol.ErrorCode // what requests hear after Unload
 }
 
 // inflight is an Append whose fate is not known yet.
@@ -92,9 +107,12 @@ type inflight struct {
 type Group struct {
 	id      string
 	classic *classic
-	offsets map[string]map[int32]offset // topic, partition
-	appends int                         // in flight
-	last    uint64                      // id of the last one in flight
+	// consumer is the group's state if it is one of KIP-848; then classic is nil.
+	consumer   *consumer
+	converting bool                        // from the one to the other: see consumer_convert.go
+	offsets    map[string]map[int32]offset // topic, partition
+	appends    int                         // in flight
+	last       uint64                      // id of the last one in flight
 }
 
 // New makes a Machine without groups, loading: feed it Replay, then Loaded.
@@ -172,7 +190,7 @@ func (m *Machine) entry(id string) *Group {
 	return g
 }
 
-func (g *Group) exists() bool { return g.classic != nil }
+func (g *Group) exists() bool { return g.classic != nil || g.consumer != nil }
 
 // forgetIfNothing drops a holder that holds nothing.
 func (m *Machine) forgetIfNothing(g *Group) {

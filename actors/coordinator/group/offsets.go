@@ -94,6 +94,8 @@ func metadataLength(s string) int {
 
 func (m *Machine) validateCommit(g *Group, req *kmsg.OffsetCommitRequest) protocol.ErrorCode {
 	switch {
+	case g != nil && g.consumer != nil:
+		return g.consumer.validateCommit(req)
 	case g != nil:
 		return g.classic.validateCommit(req)
 	case req.Generation < 0:
@@ -126,6 +128,9 @@ func (c *classic) validateCommit(req *kmsg.OffsetCommitRequest) protocol.ErrorCo
 // commitMaintainsSession takes a member's commit for a heartbeat.
 func (m *Machine) commitMaintainsSession(g *Group, memberID string) {
 	c := g.classic
+	if c == nil { // a consumer group's members send heartbeats for that
+		return
+	}
 	if x := c.member(memberID); x != nil && (c.state == Stable || c.state == PreparingRebalance) {
 		m.heartbeatSeen(x)
 	}
@@ -246,6 +251,12 @@ func (m *Machine) OffsetFetch(nowMs int64, w Waiter, f Fetch) {
 func (m *Machine) fetch(f *Fetch) *kmsg.OffsetFetchResponseGroup {
 	g := m.lookup(f.Group)
 	r := &kmsg.OffsetFetchResponseGroup{Group: f.Group}
+	if g != nil && g.consumer != nil {
+		if err := g.consumer.validateFetch(f); err != protocol.ErrNone {
+			r.ErrorCode = int16(err)
+			return r
+		}
+	}
 	if f.Topics == nil {
 		if g != nil {
 			r.Topics = g.allOffsets()
@@ -327,7 +338,7 @@ func (m *Machine) OffsetDelete(nowMs int64, w Waiter, req *kmsg.OffsetDeleteRequ
 		r.ErrorCode = int16(protocol.ErrInvalidGroupID)
 	case g == nil:
 		r.ErrorCode = int16(protocol.ErrGroupIDNotFound)
-	case g.classic.state != Empty && !g.classic.usesConsumerProtocol():
+	case g.classic != nil && g.classic.state != Empty && !g.classic.usesConsumerProtocol():
 		r.ErrorCode = int16(protocol.ErrNonEmptyGroup)
 	}
 	if r.ErrorCode != 0 {
@@ -338,7 +349,7 @@ func (m *Machine) OffsetDelete(nowMs int64, w Waiter, req *kmsg.OffsetDeleteRequ
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		rt := kmsg.OffsetDeleteResponseTopic{Topic: t.Topic}
-		subscribed := g.classic.isSubscribed(t.Topic)
+		subscribed := g.isSubscribed(t.Topic)
 		for k := range t.Partitions {
 			p := kmsg.OffsetDeleteResponseTopicPartition{Partition: t.Partitions[k].Partition}
 			if subscribed {

@@ -68,7 +68,7 @@ func (m *Machine) replay(k *record.Key, value []byte) error {
 	case record.GroupMetadata:
 		return m.replayGroup(k.Group, value)
 	}
-	return nil
+	return m.replayConsumer(k, value)
 }
 
 func (m *Machine) replayOffset(k *record.Key, value []byte) error {
@@ -130,7 +130,7 @@ func (m *Machine) replayGroup(id string, value []byte) error {
 		}
 	}
 	c.computeSubscribed()
-	g.classic = c
+	g.classic, g.consumer = c, nil
 	return nil
 }
 
@@ -140,6 +140,10 @@ func (m *Machine) Loaded(nowMs int64) {
 	for _, g := range m.sorted() {
 		if !g.exists() { // offsets only
 			g.classic = m.newClassic(g)
+		}
+		if g.consumer != nil {
+			m.consumerLoaded(g.consumer)
+			continue
 		}
 		c := g.classic
 		for _, x := range c.members {
@@ -154,7 +158,7 @@ func (m *Machine) Loaded(nowMs int64) {
 
 // Unload ends the term: everyone who waits hears err, and the Machine is not to be used again, except for Replies.
 func (m *Machine) Unload(nowMs int64, err protocol.ErrorCode) {
-	m.nowMs = nowMs
+	m.nowMs, m.closed = nowMs, err
 	for _, g := range m.sorted() {
 		if c := g.classic; c != nil {
 			for _, x := range c.members {

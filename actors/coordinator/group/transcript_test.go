@@ -29,10 +29,13 @@ type world struct {
 	recs map[uint64][]record.Record // not yet committed
 	log  []record.Record
 	out  strings.Builder
+
+	topics *fakeTopics
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, cfg: DefaultConfig(), now: 1_000_000, recs: map[uint64][]record.Record{}}
+	w := &world{t: t, cfg: DefaultConfig(), now: 1_000_000, recs: map[uint64][]record.Record{}, topics: &fakeTopics{}}
+	w.cfg.Topics = func() Topics { return w.topics }
 	w.cfg.NewID = func() string { w.ids++; return strconv.Itoa(w.ids) }
 	w.m = New(w.cfg)
 	w.m.Loaded(w.now)
@@ -259,7 +262,9 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) string {
 	case "state":
 		return w.state()
 	default:
-		d.Fatalf(t, "unknown command")
+		if s, done := w.runConsumer(t, d, arg, list, num, opt); done {
+			return s
+		}
 	}
 	s := w.drain()
 	if d.Cmd == "pass" && out.Len() > 0 && s == "ok\n" {
@@ -376,7 +381,7 @@ func show(r any) string {
 		}
 		return s
 	}
-	return fmt.Sprintf("%T", r)
+	return showConsumer(r)
 }
 
 func showRecord(r record.Record) string {
@@ -389,6 +394,11 @@ func showRecord(r record.Record) string {
 		what += fmt.Sprintf(" %s/%d", k.Topic, k.Partition)
 	}
 	if r.Value == nil {
+		for _, s := range []string{k.Member, k.Regex} {
+			if s != "" {
+				what += " " + s
+			}
+		}
 		return what + " tombstone"
 	}
 	switch k.Type {
@@ -409,7 +419,7 @@ func showRecord(r record.Record) string {
 		}
 		return s
 	}
-	return what
+	return what + showConsumerRecord(k, r.Value)
 }
 
 // check verifies the invariants of the state.
@@ -426,6 +436,7 @@ func (w *world) check() {
 				}
 			}
 		}
+		w.checkConsumer(g)
 		c := g.classic
 		if c == nil {
 			continue
@@ -451,7 +462,7 @@ func (w *world) check() {
 			if x.instanceID != nil && c.statics[*x.instanceID] != x.id {
 				w.t.Errorf("group %s: instance %s does not lead to %s", g.id, *x.instanceID, x.id)
 			}
-			if x.session.index == 0 && !x.waiting() && c.state != Dead {
+			if x.session.index == 0 && !x.waiting() && c.state != Dead && !g.converting {
 				w.t.Errorf("group %s in state %v: member %s has no session time-out and does not wait", g.id, c.state, x.id)
 			}
 		}
@@ -467,7 +478,7 @@ func (w *world) check() {
 			w.t.Errorf("group %s is empty with %d members", g.id, len(c.members))
 		case (c.state == Stable || c.state == CompletingRebalance) && (len(c.members) == 0 || c.protocolName == nil):
 			w.t.Errorf("group %s is %v with %d members", g.id, c.state, len(c.members))
-		case c.state == PreparingRebalance && c.join.index == 0:
+		case c.state == PreparingRebalance && c.join.index == 0 && !g.converting:
 			w.t.Errorf("group %s prepares a rebalance without a time-out", g.id)
 		}
 		for id := range c.pendingSync {
