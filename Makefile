@@ -12,7 +12,7 @@ RACE_PACKAGES = $(shell $(GO) list ./actorsystem/... ./actors/... ./raftactor/..
 ROUNDS        ?= 30
 FUZZTIME      ?= 5s
 
-.PHONY: build build-chaos run test race crash interop bench-actors fuzz-short lint clean help
+.PHONY: build build-chaos run test race crash interop conformance bench-actors fuzz-short lint clean help
 
 build: ## the binary: bin/troupe
 	@mkdir -p bin
@@ -37,8 +37,11 @@ race: ## the race detector on the concurrent packages
 crash: build ## kill -9 in a loop under a verifying load (ROUNDS=30)
 	TROUPE_BIN=$(CURDIR)/$(BIN) ROUNDS=$(ROUNDS) $(GO) test -count=1 -timeout 30m -v ./test/crash
 
-interop: build ## other Go clients: sarama, kafka-go, librdkafka (a module of their own)
-	cd test/interop && TROUPE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 10m ./...
+interop: build ## every client and Kafka's own tools, which it installs; ends with the matrix (QUICK=1: a few minutes)
+	GO=$(GO) TROUPE_BIN=$(CURDIR)/$(BIN) test/interop/run bin/interop $(if $(QUICK),quick)
+
+conformance: build ## suites that others wrote, held against test/conformance/expected (QUICK=1, SUITE=kgo, UPDATE=1)
+	cd test/conformance && TROUPE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m -parallel 2 -v $(if $(SUITE),-run '(?i)^Test$(SUITE)$$') . $(if $(QUICK),-quick) $(if $(UPDATE),-update)
 
 bench-actors: ## benchmarks of the actors, without a client program
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),1s) ./bench/... $(shell $(GO) list ./actorsystem ./raftactor ./storage/wal ./actors/partition ./actors/connection)

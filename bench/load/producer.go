@@ -57,7 +57,7 @@ type producer struct {
 	held    *lane // keyed: where the key just drawn belongs, when there was no room for it
 	heldKey []byte
 	made    int64
-	alarmAt int64 // what the alarm is set to
+	alarmAt int64 // what the alarm is set to; 0: it is not
 	backlog int   // closed batches
 	flying  int   // batches in flight
 
@@ -165,6 +165,7 @@ func (p *producer) turn() {
 	}
 	p.closeDue(now)
 	p.send(now)
+	p.refresh(now)
 	if p.stopped && (p.flying == 0 && p.backlog == 0 && len(p.open) == 0 || now >= p.stopDeadline || p.r.broken()) {
 		p.abandon()
 		p.ended = true
@@ -276,7 +277,6 @@ func (p *producer) openBatch(l *lane, now int64) *records.Batch {
 		b = &records.Batch{}
 	}
 	b.Reset(l.id, l.next, now)
-	p.stamp.Partition = l.id
 	l.open = b
 	p.open = append(p.open, l)
 	return b
@@ -351,6 +351,7 @@ func (p *producer) setAlarm(now int64) {
 	if p.wantRefresh && !p.refreshing {
 		until = min(until, p.refreshAfter)
 	}
+	until = max(until, now+1) // above 0, which is an alarm that is not set
 	if until == p.alarmAt {
 		return
 	}

@@ -1,35 +1,16 @@
 """The Java clients and Apache Kafka's own tools, from Maven, against the real binary.
 
-Needs TROUPE_JAVA_LIBS: a directory with the jars of ../java/pom.xml, and a JDK (17 or later) on the path.
+Needs TROUPE_JAVA_LIBS: a directory with the jars of ../agents/java/pom.xml, and a JDK (17 or later) on the path.
 """
 
 import json
-import os
-import pathlib
 import re
 import subprocess
 
 from conftest import Broker
+from kafkatools import TOOLS, java, tools
 
-HERE = pathlib.Path(__file__).resolve().parent.parent / "java"
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-TOOLS = "org.apache.kafka.tools."
-
-
-def java(source, *args, **kwargs):
-    libs = os.environ["TROUPE_JAVA_LIBS"]
-    return subprocess.run(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{libs}/*", str(HERE / source), *args], capture_output=True, text=True, timeout=150, **kwargs)
-
-
-def tools(*commands):
-    """Runs Kafka's tools; what each wrote. All must exit with 0."""
-    result = java("Tools.java", input="".join("\n".join(c) + "\n\n" for c in commands))
-    parts = re.split(r"^#### (\d+)\n", result.stdout, flags=re.MULTILINE)[1:]
-    codes, texts = parts[0::2], parts[1::2]
-    assert len(codes) == len(commands), result.stdout + result.stderr
-    for command, code, text in zip(commands, codes, texts):
-        assert code == "0", f"{' '.join(command)}: exit {code}\n{text}"
-    return texts
 
 
 def test_java_clients(broker):
