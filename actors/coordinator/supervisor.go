@@ -63,18 +63,18 @@ func (s *supervisor) Receive(ctx actor.Context) {
 			panic(err) // the name is taken: a mistake of ours
 		}
 		s.loader = loader
-		s.cfg.System.Send(s.cfg.Controller, &controller.Subscribe{Subscriber: ctx.Self()})
+		s.cfg.System.Send(s.cfg.Controller, controller.Subscribe{Subscriber: ctx.Self()})
 		s.look(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		s.ending = true
-		s.cfg.System.Send(s.cfg.Controller, &controller.Unsubscribe{Subscriber: ctx.Self()})
-	case *controller.ImageChanged:
+		s.cfg.System.Send(s.cfg.Controller, controller.Unsubscribe{Subscriber: ctx.Self()})
+	case controller.ImageChanged:
 		for _, t := range m.Deleted {
 			for _, p := range sortedKeys(s.running) {
 				s.cfg.System.Send(s.running[p].pid, TopicDeleted{t.Name})
 			}
 		}
-		s.cfg.System.Send(s.cfg.Controller, &controller.ImageApplied{Index: m.Image.Index, Subscriber: ctx.Self()})
+		s.cfg.System.Send(s.cfg.Controller, controller.ImageApplied{Index: m.Image.Index, Subscriber: ctx.Self()})
 	case Settled:
 		s.look(ctx)
 	case *actor.Terminated:

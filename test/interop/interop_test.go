@@ -25,15 +25,23 @@ func expect(t *testing.T, i int, offset int64, k, v []byte) {
 	}
 }
 
-// combine runs f for each codec and each way to acknowledge, with a topic of its own.
-func combine(t *testing.T, client string, f func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool)) {
+// way is one way to acknowledge.
+type way struct {
+	name       string
+	acks       int
+	idempotent bool
+}
+
+var (
+	plainWays = []way{{"acks-0", 0, false}, {"acks-1", 1, false}, {"acks-all", -1, false}}
+	allWays   = append(plainWays[:3:3], way{"idempotent", -1, true})
+)
+
+// combine runs f for each codec and each way, with a topic of its own.
+func combine(t *testing.T, client string, ways []way, f func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool)) {
 	b := harness.Start(t)
 	for _, codec := range codecs {
-		for _, a := range []struct {
-			name       string
-			acks       int
-			idempotent bool
-		}{{"acks-0", 0, false}, {"acks-1", 1, false}, {"acks-all", -1, false}, {"idempotent", -1, true}} {
+		for _, a := range ways {
 			name := codec + "/" + a.name
 			t.Run(name, func(t *testing.T) {
 				topic := b.CreateTopic(client+"-"+strings.ReplaceAll(name, "/", "-"), 1, nil)

@@ -10,10 +10,8 @@ import (
 )
 
 func TestKafkaGo(t *testing.T) {
-	combine(t, "kafka-go", func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool) {
-		if idempotent {
-			t.Skip("kafka-go has no idempotent producer")
-		}
+	// It has no idempotent producer.
+	combine(t, "kafka-go", plainWays, func(t *testing.T, b *harness.Broker, topic, codec string, acks int, _ bool) {
 		ctx := harness.Context(t)
 		// The default transport is shared and remembers for seconds that a topic is not there.
 		transport := &kafka.Transport{}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestLibrdkafka(t *testing.T) {
-	combine(t, "librdkafka", func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool) {
+	combine(t, "librdkafka", allWays, func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool) {
 		producer, err := kafka.NewProducer(&kafka.ConfigMap{"bootstrap.servers": b.Addr, "compression.codec": codec, "acks": fmt.Sprint(acks),
 			"enable.idempotence": idempotent, "linger.ms": 5, "message.timeout.ms": 20000})
 		if err != nil {

@@ -25,7 +25,7 @@ func saramaConfig(codec string, acks int, idempotent bool) *sarama.Config {
 }
 
 func TestSarama(t *testing.T) {
-	combine(t, "sarama", func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool) {
+	combine(t, "sarama", allWays, func(t *testing.T, b *harness.Broker, topic, codec string, acks int, idempotent bool) {
 		client, err := sarama.NewClient([]string{b.Addr}, saramaConfig(codec, acks, idempotent))
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,25 @@ import urllib.request
 import pytest
 
 
+# How many tests each file has. A run of the whole directory that runs another number fails, so that nothing is left out silently.
+EXPECTED = {"test_clients.py": 26, "test_java.py": 2, "test_kafkajs.py": 1, "test_tools.py": 6}
+
+
+def pytest_collection_finish(session):
+    session.config.interop_whole = session.config.args == ["python"] and not session.config.option.keyword
+
+
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    passed = {}
+    for report in reporter.stats.get("passed", []):
+        name = report.nodeid.split("::")[0].split("/")[-1]
+        passed[name] = passed.get(name, 0) + 1
+    if session.config.interop_whole and session.exitstatus == 0 and passed != EXPECTED:
+        reporter.write_line(f"\nexpected tests {EXPECTED}, passed {passed} (conftest.py)", red=True)
+        session.exitstatus = 1
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -43,6 +62,10 @@ class Broker:
         self.process.terminate()
         assert self.process.wait(timeout=30) == 0, self.log()
         assert "panicked" not in self.log_file.read_text()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def create(self, topic, *flags):
         subprocess.run([os.environ["TROUPE_BIN"], "topic", "create", topic, "--partitions", "1", "--bootstrap", self.address, *flags], check=True, timeout=30)

@@ -1,6 +1,6 @@
 """Clients that are not written in Go, against the real binary: kcat (C), confluent-kafka (librdkafka), kafka-python (pure Python).
 
-Needs TROUPE_BIN (the binary), kcat on the path, and ../requirements.txt installed.
+Needs TROUPE_BIN (the binary), kcat on the path, and ../agents/python/requirements.txt installed.
 """
 
 import os

@@ -1,10 +1,10 @@
-"""kafkajs (Node) against the real binary. Needs TROUPE_NODE_MODULES: node_modules made from ../node/package.json."""
+"""kafkajs (Node) against the real binary. Needs TROUPE_NODE_MODULES: node_modules made from ../agents/node/package.json."""
 
 import os
 import pathlib
 import subprocess
 
-SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "node" / "roundtrip.js"
+SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "agents" / "node" / "roundtrip.js"
 
 
 def test_kafkajs(broker):

@@ -2,35 +2,15 @@
 // verifies, then the admin client's calls. kafkajs consumes through groups only, so reading goes through its own inner
 // cluster and broker, whose fetch decodes as its consumer does. Ends with "ok", or a non-zero exit.
 const assert = require('node:assert')
-const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
+const { Kafka, logLevel } = require('kafkajs')
 const Cluster = require('kafkajs/src/cluster')
 const { createLogger } = require('kafkajs/src/loggers')
 const consoleLogger = require('kafkajs/src/loggers/console')
 const defaultSocketFactory = require('kafkajs/src/network/socketFactory')
-const snappy = require('kafkajs-snappy')
-const lz4 = require('lz4js')
-const zstd = require('@bokuweb/zstd-wasm')
-
-CompressionCodecs[CompressionTypes.Snappy] = snappy
-CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async encoder => {
-    const frame = Buffer.from(lz4.compress(encoder.buffer))
-    // lz4js does not say that blocks are independent, which Kafka asks for; ours is one block. 0x73 is the checksum of 0x60 0x70.
-    assert.equal(frame.readUInt16BE(4), 0x4070)
-    frame[4] = 0x60
-    frame[6] = 0x73
-    return frame
-  },
-  decompress: async buffer => Buffer.from(lz4.decompress(buffer)),
-})
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async encoder => Buffer.from(zstd.compress(encoder.buffer, 3)),
-  decompress: async buffer => Buffer.from(zstd.decompress(buffer)),
-})
+const { ready, types: codecs } = require('./codecs')
 
 const RECORDS = 300
 const value = i => `value-${i}-${'x'.repeat(200)}`
-const codecs = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy, lz4: CompressionTypes.LZ4, zstd: CompressionTypes.ZSTD }
 const ways = { 0: { acks: 0 }, 1: { acks: 1 }, all: { acks: -1 }, idempotent: { acks: -1, idempotent: true } }
 
 async function read(cluster, topic, from) {
@@ -56,7 +36,7 @@ async function read(cluster, topic, from) {
 }
 
 async function main() {
-  await zstd.init()
+  await ready
   const brokers = [process.argv[2]]
   const kafka = new Kafka({ clientId: 'interop', brokers, logLevel: logLevel.ERROR })
   const admin = kafka.admin()
