@@ -234,7 +234,7 @@ func TestReadersNeverSeeATornLogWhileItIsCompacted(t *testing.T) {
 			}
 		}()
 	}
-	load(t, []*writer{w}, s.KafkaAddr, func(w *writer) int32 { return 1 + w.next%7 }, func(w *writer) bool { return w.acked > 1500 || runsOf(s) > 12 })
+	load(t, []*writer{w}, s.KafkaAddr, func(w *writer) int32 { return 1 + w.next%7 }, func(w *writer) bool { return w.acked > 900 || runsOf(s) > 6 })
 	close(stop)
 	for range 3 {
 		if err := <-failed; err != nil {
