@@ -43,6 +43,15 @@ type Settings struct {
 	FetchMaxBytes        int64
 	FetchSessions        int64
 
+	GroupTopicPartitions         int32
+	OffsetsRetentionMinutes      int64
+	OffsetsRetentionCheckMs      int64
+	OffsetMetadataMaxBytes       int32
+	GroupInitialRebalanceDelayMs int32
+	GroupMinSessionMs            int32
+	GroupMaxSessionMs            int32
+	GroupMaxSize                 int32
+
 	// KIP-848 consumer groups.
 	ConsumerSessionTimeoutMs       int32
 	ConsumerMinSessionTimeoutMs    int32
@@ -63,8 +72,6 @@ type Settings struct {
 	CleanerBackoffMs     int64
 	CleanerMapBytes      int64
 	CleanerIOBytes       int64 // a second
-
-	GroupInitialRebalanceDelayMs int64
 
 	// The defaults of topic configurations, by Kafka's broker names.
 	LogRetentionMs         int64

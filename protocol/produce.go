@@ -54,7 +54,8 @@ type ProducePartition struct {
 
 var errProduceTruncated = errors.New("a field does not fit the request")
 
-// Decode reads the request body that starts at frame[at]. Bytes after it are ignored, as are unknown tagged fields.
+// Decode reads the request body that starts at frame[at]. Bytes after it are ignored, as are unknown tagged fields. No two of Topics are
+// the same afterwards and none is empty, and no two Partitions: of several record sets for one partition the last counts, as in Kafka.
 func (p *ProduceRequest) Decode(frame []byte, at int, version int16) error {
 	flexible, ids := version >= produceFlexibleSince, version >= produceTopicIDsSince
 	p.Version, p.TransactionalID = version, nil
@@ -104,6 +105,9 @@ func (p *ProduceRequest) Decode(frame []byte, at int, version int16) error {
 	}
 	if r.bad {
 		return fmt.Errorf("produce request v%d at byte %d of %d: %w", version, r.at, len(frame), errProduceTruncated)
+	}
+	if p.repeats() {
+		p.merge()
 	}
 	return nil
 }

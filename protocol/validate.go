@@ -50,6 +50,13 @@ type ProduceError struct {
 	Code    ErrorCode
 	Message string
 	Records []RecordError // the records at fault, if it was single ones
+	// Logged says that Kafka's leader finds the fault only when it appends: then the answer tells the log's start offset.
+	Logged bool
+}
+
+func (e *ProduceError) logged() *ProduceError {
+	e.Logged = true
+	return e
 }
 
 // RecordError names one record that is at fault (ProduceResponse v8+).
@@ -92,7 +99,7 @@ func ValidateProduce(records []byte, lim *ProduceLimits) (ValidBatch, *ProduceEr
 		s := getScratch()
 		defer s.release()
 		if err := s.decompress(h.Codec(), payload, lim.decompressedMax()); err != nil {
-			return ValidBatch{}, decompressRefusal(err)
+			return ValidBatch{}, decompressRefusal(err).logged()
 		}
 		payload = s.buf
 	}
@@ -154,7 +161,7 @@ func nextBatch(b []byte) (size int, magic int8, refused *ProduceError) {
 // checkHeader checks what can be told without the records, in Kafka's order.
 func checkHeader(batch []byte, h *BatchHeader, lim *ProduceLimits) *ProduceError {
 	if h.BaseOffset != 0 {
-		return refuse(ErrInvalidRecord, "base offset of a produced batch must be 0, found %d", h.BaseOffset)
+		return refuse(ErrInvalidRecord, "base offset of a produced batch must be 0, found %d", h.BaseOffset).logged()
 	}
 	if refused := checkSize(len(batch), lim); refused != nil {
 		return refused
@@ -164,17 +171,17 @@ func checkHeader(batch []byte, h *BatchHeader, lim *ProduceLimits) *ProduceError
 	}
 	switch {
 	case !h.Codec().Valid():
-		return refuse(ErrUnknownServerError, "compression codec %d does not exist", h.Codec())
+		return refuse(ErrUnknownServerError, "compression codec %d does not exist", h.Codec()).logged()
 	case h.LastOffsetDelta < 0:
-		return refuse(ErrInvalidRecord, "last offset delta %d is negative", h.LastOffsetDelta)
+		return refuse(ErrInvalidRecord, "last offset delta %d is negative", h.LastOffsetDelta).logged()
 	case h.RecordCount <= 0:
-		return refuse(ErrInvalidRecord, "record count %d: at least one record is needed", h.RecordCount)
+		return refuse(ErrInvalidRecord, "record count %d: at least one record is needed", h.RecordCount).logged()
 	case int64(h.LastOffsetDelta)+1 != int64(h.RecordCount):
-		return refuse(ErrInvalidRecord, "last offset delta %d does not fit the record count %d", h.LastOffsetDelta, h.RecordCount)
+		return refuse(ErrInvalidRecord, "last offset delta %d does not fit the record count %d", h.LastOffsetDelta, h.RecordCount).logged()
 	case h.Control():
-		return refuse(ErrInvalidRecord, "clients may not write control records")
+		return refuse(ErrInvalidRecord, "clients may not write control records").logged()
 	case h.HasProducerID() && h.BaseSequence < 0:
-		return refuse(ErrInvalidRecord, "sequence %d of producer id %d is negative", h.BaseSequence, h.ProducerID)
+		return refuse(ErrInvalidRecord, "sequence %d of producer id %d is negative", h.BaseSequence, h.ProducerID).logged()
 	}
 	return nil
 }
@@ -204,15 +211,15 @@ func decompressRefusal(err error) *ProduceError {
 func validateRecords(batch []byte, h BatchHeader, payload []byte, lim *ProduceLimits) (ValidBatch, *ProduceError) {
 	stats, err := walkRecords(payload, h.RecordCount)
 	if err != nil {
-		return ValidBatch{}, refuse(ErrInvalidRecord, "%v", err)
+		return ValidBatch{}, refuse(ErrInvalidRecord, "%v", err).logged()
 	}
 	if stats.gaps && h.Codec() != CodecNone {
-		return ValidBatch{}, refuse(ErrInvalidRecord, "offset deltas of a compressed batch must count from 0 without gaps")
+		return ValidBatch{}, refuse(ErrInvalidRecord, "offset deltas of a compressed batch must count from 0 without gaps").logged()
 	}
 	lowest, highest := addSaturated(h.BaseTimestamp, stats.minDelta), addSaturated(h.BaseTimestamp, stats.maxDelta)
 	if stats.keyless && lim.Compacted || !timesAllowed(lowest, highest, h.LogAppendTime(), lim) {
 		if refused := recordRefusal(&h, payload, lim); refused != nil {
-			return ValidBatch{}, refused
+			return ValidBatch{}, refused.logged()
 		}
 	}
 	v := ValidBatch{Header: h, Batch: batch, AppendTimeMs: -1}

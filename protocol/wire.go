@@ -88,9 +88,10 @@ func (r *reader) count(compact bool, elementBytes int) int {
 	return n
 }
 
-// skipTags reads past a tagged field section. Each field takes at least two bytes, so a false count ends soon.
+// skipTags reads past a tagged field section. Each field takes at least two bytes, so a false count ends soon; one that is negative
+// as an int32 is none, as in Kafka.
 func (r *reader) skipTags() {
-	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+	for n := int32(r.uvarint()); n > 0 && !r.bad; n-- {
 		r.uvarint()
 		r.span(int(r.uvarint()))
 	}

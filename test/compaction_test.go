@@ -206,7 +206,8 @@ func TestMeasureCompaction(t *testing.T) {
 	if s := os.Getenv("TROUPE_MEASURE_VALUE_BYTES"); s != "" {
 		valueBytes, _ = strconv.Atoi(s)
 	}
-	b := harness.Start(t, "--log.cleaner.backoff.ms", "100", "--log.retention.check.interval.ms", "500")
+	flags := []string{"--log.cleaner.backoff.ms", "100", "--log.retention.check.interval.ms", "500"}
+	b := harness.Start(t, append(flags, strings.Fields(os.Getenv("TROUPE_MEASURE_FLAGS"))...)...)
 	p := func(s string) *string { return &s }
 	topic := b.CreateTopic("big", 1, map[string]*string{"cleanup.policy": p("compact"), "segment.bytes": p(strconv.Itoa(128 << 20)), "min.cleanable.dirty.ratio": p("1")})
 	probe := b.CreateTopic("probe", 1, nil)
@@ -229,25 +230,32 @@ func TestMeasureCompaction(t *testing.T) {
 	time.Sleep(3 * time.Second) // the disk settles
 
 	probeClient := b.Client(kgo.DefaultProduceTopic(probe), kgo.ProducerLinger(0))
+	byPhase := map[string][]time.Duration{}
 	pace := func(over func() bool) []time.Duration {
 		var took []time.Duration
 		ticks := time.NewTicker(2 * time.Millisecond)
 		defer ticks.Stop()
-		results := make(chan time.Duration, 100_000)
+		type result struct {
+			took  time.Duration
+			phase string
+		}
+		results := make(chan result, 100_000)
 		sent := 0
 		for due := time.Now(); !over(); due = due.Add(2 * time.Millisecond) {
 			<-ticks.C
-			at := time.Now()
+			at, phase := time.Now(), lastLook.state
 			probeClient.Produce(harness.Context(t), &kgo.Record{Value: value[:100]}, func(_ *kgo.Record, err error) {
 				if err != nil {
 					t.Error(err)
 				}
-				results <- time.Since(at)
+				results <- result{time.Since(at), phase}
 			})
 			sent++
 		}
 		for range sent {
-			took = append(took, <-results)
+			r := <-results
+			took = append(took, r.took)
+			byPhase[r.phase] = append(byPhase[r.phase], r.took)
 		}
 		slices.Sort(took)
 		return took
@@ -256,8 +264,8 @@ func TestMeasureCompaction(t *testing.T) {
 	say := func(when string, d []time.Duration) {
 		t.Logf("produce %s: %d at 500/s, p50 %s p90 %s p99 %s max %s", when, len(d), at(d, .5), at(d, .9), at(d, .99), d[len(d)-1])
 	}
-	pace(after(2 * time.Second))
-	before := pace(after(8 * time.Second))
+	pace(after(time.Second))
+	before := pace(after(6 * time.Second))
 	say("before", before)
 	cpu := cpuSeconds(t, b.PID())
 	incremental := kadm.AlterConfig{Op: kadm.SetConfig, Name: "min.cleanable.dirty.ratio", Value: p("0.5")}
@@ -267,7 +275,11 @@ func TestMeasureCompaction(t *testing.T) {
 	during := pace(func() bool { l := compactedOf2(b, topic); return l.Runs > 0 && l.DirtyBytes == 0 })
 	l := compactedOf(t, b, topic)
 	say("meanwhile", during)
-	again := pace(after(5 * time.Second))
+	for phase, took := range byPhase {
+		slices.Sort(took)
+		say("while "+phase, took)
+	}
+	again := pace(after(3 * time.Second))
 	say("after", again)
 	run := l.LastRun
 	t.Logf("compaction: %d MB to %d MB, %d keys, in %.2f s: %.0f MB/s; %d round(s), map full %v; broker CPU about %.2f s with the probe's", run.BytesBefore/1e6, run.BytesAfter/1e6, run.Keys,
@@ -283,7 +295,8 @@ func after(d time.Duration) func() bool {
 
 // lastLook spares the broker a request every other millisecond.
 var lastLook struct {
-	at time.Time
+	at    time.Time
+	state string
 	compactedLog
 }
 
@@ -293,10 +306,12 @@ func compactedOf2(b *harness.Broker, topic string) compactedLog {
 	}
 	lastLook.at = time.Now()
 	var r struct {
-		Logs []compactedLog `json:"logs"`
+		State string         `json:"state"`
+		Logs  []compactedLog `json:"logs"`
 	}
 	_, body := b.TryGet("/v1/cleaner")
 	if json.Unmarshal([]byte(body), &r) == nil {
+		lastLook.state = r.State
 		for _, l := range r.Logs {
 			if l.Topic == topic {
 				lastLook.compactedLog = l

@@ -174,6 +174,9 @@ func (p *produceCall) partition(produces *[]partition.Produce, topic *controller
 	if refused != nil {
 		p.refuse(i, r, refused.Code, refused.Message)
 		p.answers[i].Records = refused.Records
+		if reader := r.Reader(); refused.Logged && reader != nil {
+			p.answers[i].LogStartOffset = reader.Bounds().Start
+		}
 		return nil, false
 	}
 	start := asked.Start

@@ -44,7 +44,8 @@ type fetchPart struct {
 	fetchKey
 	asked kmsg.FetchRequestTopicPartition
 
-	unknown   bool // not in the metadata: does not end the wait
+	met       bool // a session has found it in the metadata before
+	unread    bool // not in the metadata, or refused with the whole request: does not end the wait
 	replica   *partition.Replica
 	code      protocol.ErrorCode
 	diverging kmsg.FetchResponseTopicPartitionDivergingEpoch
@@ -64,6 +65,7 @@ type fetchCall struct {
 	use      sessionUse
 	parts    []fetchPart
 	maxBytes int64
+	follower int32 // the replica id; negative for a consumer
 	timer    actorsystem.Timer
 	done     bool
 }
@@ -81,9 +83,12 @@ func fetch(c *Call) {
 		f.maxBytes = int64(limit)
 	}
 	f.maxBytes = min(f.maxBytes, int64(req.MaxBytes))
-	if req.MaxBytes < 0 || req.IsolationLevel != readUncommitted && req.IsolationLevel != readCommitted {
+	if req.IsolationLevel != readUncommitted && req.IsolationLevel != readCommitted {
 		f.refuse(protocol.ErrUnknownServerError)
 		return
+	}
+	if f.follower = req.ReplicaID; c.Version >= 15 {
+		f.follower = req.ReplicaState.ID
 	}
 	f.use, f.parts = c.Broker.Fetch.open(req, c.Broker.nowMs())
 	if f.use.code != protocol.ErrNone {
@@ -106,6 +111,7 @@ func (f *fetchCall) refuse(code protocol.ErrorCode) {
 		f.parts = requested(f.req)
 		for i := range f.parts {
 			f.parts[i].fail(code)
+			f.parts[i].unread = true
 		}
 		f.fill(resp)
 		for i := range resp.Topics {
@@ -126,15 +132,11 @@ func (p *fetchPart) fail(code protocol.ErrorCode) {
 // whatever that is.
 func (f *fetchCall) look() (available int64, now bool) {
 	image := f.call.Broker.Metadata.Load()
-	follower := f.req.ReplicaID
-	if f.call.Version >= 15 {
-		follower = f.req.ReplicaState.ID
-	}
 	var topic *controller.Topic
 	known := 0
 	for i := range f.parts {
 		p := &f.parts[i]
-		p.code, p.unknown = protocol.ErrNone, false
+		p.code, p.unread = protocol.ErrNone, false
 		if f.call.Version >= 13 {
 			if topic == nil || topic.ID != p.id {
 				topic = image.TopicByID(p.id)
@@ -143,25 +145,24 @@ func (f *fetchCall) look() (available int64, now bool) {
 			topic = image.Topic(p.topic)
 		}
 		switch {
-		case topic == nil && f.call.Version >= 13:
-			p.unknown = true
+		case topic == nil && f.call.Version >= 13 && !p.met:
+			p.unread = true
 			p.fail(protocol.ErrUnknownTopicID)
 			continue
 		case topic == nil, p.number < 0, int(p.number) >= len(topic.Partitions):
-			p.unknown = true
+			p.unread = true
 			p.fail(protocol.ErrUnknownTopicOrPartition)
 			continue
 		}
 		known++
-		r, code := f.call.Broker.leading(topic, p.number, p.asked.CurrentLeaderEpoch)
+		p.met = true
+		r, code := f.call.Broker.leading(topic, p.number, max(noEpoch, p.asked.CurrentLeaderEpoch))
 		p.replica = r
 		switch {
-		case code == protocol.ErrNone && follower >= 0:
+		case code != protocol.ErrNone:
+		case f.follower >= 0:
 			code = protocol.ErrNotLeaderForPartition
-		case code == protocol.ErrNone && f.call.Version < 10 && r.Config().CompressionType == "zstd":
-			code = protocol.ErrUnsupportedCompressionType
-		}
-		if code == protocol.ErrNone && p.asked.PartitionMaxBytes < 0 {
+		case p.asked.PartitionMaxBytes < 0 || f.req.MaxBytes < 0:
 			code = protocol.ErrUnknownServerError
 		}
 		if code == protocol.ErrNone {
@@ -402,7 +403,12 @@ func (f *fetchCall) fill(resp *kmsg.FetchResponse) (sizes []int64) {
 			}
 		} else if hint := leaderHint(p.replica, p.code); hint != nil && f.call.Version >= 16 {
 			a.CurrentLeader.LeaderID, a.CurrentLeader.LeaderEpoch = hint.NodeID, hint.Epoch
-			f.endpoint(resp, hint.NodeID)
+			if f.follower < 0 {
+				f.endpoint(resp, hint.NodeID)
+			}
+		}
+		if p.unread { // as Kafka's answers for what it did not try to read
+			a.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 		}
 		t.Partitions = append(t.Partitions, a)
 		sizes = append(sizes, p.size)

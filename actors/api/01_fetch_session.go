@@ -86,6 +86,7 @@ type sessionPartition struct {
 	asked kmsg.FetchRequestTopicPartition
 	// What the client was last told; -1: nothing, or an error.
 	highWatermark, logStart int64
+	met                     bool // it was in the metadata
 }
 
 // sessionUse is one request's use of the cache.
@@ -111,7 +112,7 @@ func (f *FetchSessions) open(req *kmsg.FetchRequest, nowMs int64) (use sessionUs
 			f.remove(s)
 		}
 		parts = requested(req)
-		if req.SessionEpoch == initialEpoch && len(parts) > 0 {
+		if req.SessionEpoch == initialEpoch {
 			use.id = f.create(parts, byIDs, nowMs)
 		}
 		return use, parts
@@ -132,29 +133,35 @@ func (f *FetchSessions) open(req *kmsg.FetchRequest, nowMs int64) (use sessionUs
 		f.touch(s, nowMs)
 		if s.order.Len() == 0 {
 			f.remove(s)
-			return use, nil
+			return use, requested(req)
 		}
 		use.id, use.incremental = s.id, true
 		parts = make([]fetchPart, 0, s.order.Len())
 		for e := s.order.Front(); e != nil; e = e.Next() {
 			p := e.Value.(*sessionPartition)
-			parts = append(parts, fetchPart{fetchKey: p.fetchKey, asked: p.asked})
+			parts = append(parts, fetchPart{fetchKey: p.fetchKey, asked: p.asked, met: p.met})
 		}
 	}
 	return use, parts
 }
 
-// requested lists what the request itself names.
+// requested lists what the request itself names. A partition that is named twice has the first's place and the last's offset.
 func requested(req *kmsg.FetchRequest) []fetchPart {
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
 	}
 	parts := make([]fetchPart, 0, n)
+	var named firsts[fetchKey]
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
-			parts = append(parts, fetchPart{fetchKey: fetchKey{t.Topic, t.TopicID, t.Partitions[j].Partition}, asked: t.Partitions[j]})
+			key := fetchKey{t.Topic, t.TopicID, t.Partitions[j].Partition}
+			if at := named.add(key, n); at < len(parts) {
+				parts[at].asked = t.Partitions[j]
+			} else {
+				parts = append(parts, fetchPart{fetchKey: key, asked: t.Partitions[j]})
+			}
 		}
 	}
 	return parts
@@ -181,8 +188,18 @@ func (f *FetchSessions) create(parts []fetchPart, byIDs bool, nowMs int64) int32
 	return s.id
 }
 
-// update merges an incremental request into its session; false if that would take more room than there is: then the session is gone.
+// update merges an incremental request into its session (what it both names and forgets is forgotten); false if that would take more room than there is: then the session is gone.
 func (f *FetchSessions) update(s *fetchSession, req *kmsg.FetchRequest) bool {
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		if f.partitions+len(t.Partitions) > sessionPartitionsMax {
+			f.remove(s)
+			return false
+		}
+		for j := range t.Partitions {
+			f.set(s, fetchKey{t.Topic, t.TopicID, t.Partitions[j].Partition}, t.Partitions[j])
+		}
+	}
 	for i := range req.ForgottenTopics {
 		t := &req.ForgottenTopics[i]
 		for _, number := range t.Partitions {
@@ -192,16 +209,6 @@ func (f *FetchSessions) update(s *fetchSession, req *kmsg.FetchRequest) bool {
 				delete(s.elements, key)
 				f.partitions--
 			}
-		}
-	}
-	for i := range req.Topics {
-		t := &req.Topics[i]
-		if f.partitions+len(t.Partitions) > sessionPartitionsMax {
-			f.remove(s)
-			return false
-		}
-		for j := range t.Partitions {
-			f.set(s, fetchKey{t.Topic, t.TopicID, t.Partitions[j].Partition}, t.Partitions[j])
 		}
 	}
 	return true
@@ -256,7 +263,7 @@ func (u *sessionUse) told(parts []fetchPart) {
 			p.told = p.size > 0 || p.code != protocol.ErrNone || p.diverging.Epoch >= 0 ||
 				known.highWatermark != p.highWatermark || known.logStart != p.logStart
 		}
-		known.highWatermark, known.logStart = p.highWatermark, p.logStart
+		known.highWatermark, known.logStart, known.met = p.highWatermark, p.logStart, p.met
 		if p.size > 0 {
 			s.order.MoveToBack(e)
 		}

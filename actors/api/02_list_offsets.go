@@ -57,19 +57,32 @@ func listed(c *Call, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
 		}
 	}
 	resp := kmsg.NewPtrListOffsetsResponse()
+	var topics firsts[string]
 	for i := range req.Topics {
 		t := &req.Topics[i]
+		if len(t.Partitions) == 0 {
+			continue
+		}
 		topic := image.Topic(t.Topic)
-		rt := kmsg.NewListOffsetsResponseTopic()
-		rt.Topic = t.Topic
+		at := topics.add(t.Topic, len(req.Topics))
+		if at == len(resp.Topics) {
+			rt := kmsg.NewListOffsetsResponseTopic()
+			rt.Topic = t.Topic
+			resp.Topics = append(resp.Topics, rt)
+		}
+		rt := &resp.Topics[at]
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			rp := kmsg.NewListOffsetsResponseTopicPartition()
 			rp.Partition, rp.Offset, rp.Timestamp, rp.LeaderEpoch = p.Partition, -1, -1, noEpoch
 			since, special := listOffsetsSince[p.Timestamp]
+			named := key{t.Topic, p.Partition}
 			code := protocol.ErrNone
 			switch {
-			case times[key{t.Topic, p.Partition}] > 1:
+			case times[named] == 0: // answered where it was named first
+				continue
+			case times[named] > 1:
+				times[named] = 0
 				code = protocol.ErrInvalidRequest
 			case req.IsolationLevel != readUncommitted && req.IsolationLevel != readCommitted:
 				code = protocol.ErrUnknownServerError
@@ -85,7 +98,6 @@ func listed(c *Call, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
 			rp.ErrorCode = int16(code)
 			rt.Partitions = append(rt.Partitions, rp)
 		}
-		resp.Topics = append(resp.Topics, rt)
 	}
 	return resp
 }
@@ -102,10 +114,10 @@ func listOne(c *Call, r *partition.Replica, ts int64, isolation int8, out *kmsg.
 	var err error
 	switch ts {
 	case latestTimestamp:
-		out.Offset, out.LeaderEpoch = upTo, epochAt(r, upTo)
+		out.Offset, out.LeaderEpoch = upTo, epochAt(r, b, upTo)
 		return protocol.ErrNone
 	case earliestTimestamp, earliestLocalTimestamp:
-		out.Offset, out.LeaderEpoch = b.Start, epochAt(r, b.Start)
+		out.Offset, out.LeaderEpoch = b.Start, epochAt(r, b, b.Start)
 		return protocol.ErrNone
 	case latestTieredTimestamp, earliestPendingUploadTS:
 		return protocol.ErrNone

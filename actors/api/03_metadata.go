@@ -44,6 +44,9 @@ func metadata(c *Call) {
 			rt.ErrorCode, rt.Topic, rt.TopicID = code, &name, t.TopicID
 			resp.Topics = append(resp.Topics, rt)
 		}
+		if c.Version >= 13 {
+			resp.ErrorCode = code
+		}
 		c.Reply(resp)
 		return
 	}

@@ -11,6 +11,8 @@ package api
 //	v10    topic ids instead of names (KIP-848)
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-io/troupe/actors/coordinator/group"
@@ -24,6 +26,7 @@ const commitTopicIDVersion = 10
 func offsetCommit(c *Call) {
 	req := c.Request.(*kmsg.OffsetCommitRequest)
 	req.Version = c.Version
+	req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.OffsetCommitRequestTopic) bool { return len(t.Partitions) == 0 })
 	resp := group.CommitResponse(req, protocol.ErrNone)
 	image := c.Broker.Metadata.Load()
 	asked := *req

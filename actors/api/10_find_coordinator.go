@@ -49,7 +49,10 @@ func findCoordinator(c *Call) {
 func coordinatorOf(c *Call, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	found := kmsg.NewFindCoordinatorResponseCoordinator()
 	found.Key, found.NodeID, found.Port = key, -1, -1
-	message := "NONE" // what Kafka says on success
+	message := "" // what Kafka says on success
+	if c.Version < 4 {
+		message = "NONE"
+	}
 	switch {
 	case kind == keyTransaction:
 		found.ErrorCode, message = kerr.CoordinatorNotAvailable.Code, "this broker serves no transactions yet"

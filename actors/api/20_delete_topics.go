@@ -29,9 +29,11 @@ func deleteTopics(c *Call) {
 	d.choose(asked)
 	msg := &controller.DeleteTopics{}
 	for _, t := range d.list {
-		if d.chosen[t.id] == 1 {
+		switch n := d.chosen[t.id]; {
+		case n == 1:
 			msg.IDs = append(msg.IDs, t.id)
-		} else {
+		case n > 1:
+			d.chosen[t.id] = 0 // one answer for both
 			d.refuse(&t.name, t.id, kerr.InvalidRequest.Code, "the request names the topic both by name and by id")
 		}
 	}

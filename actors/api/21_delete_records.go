@@ -2,7 +2,8 @@ package api
 
 // DeleteRecords (key 21), versions 0 to 2: v1 throttling after the answer, v2 flexible.
 //
-// Each partition moves its log start offset, durably, before it is answered. An offset of -1 is the high watermark.
+// Each partition moves its log start offset, durably, before it is answered. An offset of -1 is the high watermark. A partition that is
+// named twice gets the last offset.
 
 import (
 	"time"
@@ -18,29 +19,18 @@ func init() { register(21, 0, 2, deleteRecords) }
 // deleteRecordsTimeoutMin is the shortest time that is kept, ms: deadlines are looked at by a coarse tick.
 const deleteRecordsTimeoutMin = int64(time.Second / time.Millisecond)
 
-// deleteRecordsCall is a DeleteRecords under way, on its connection's actor.
-type deleteRecordsCall struct {
-	call    *Call
-	resp    *kmsg.DeleteRecordsResponse
-	parts   []*kmsg.DeleteRecordsResponseTopicPartition // by the Index of their messages; nil: answered
-	pending int
-	done    bool
-}
-
 func deleteRecords(c *Call) {
 	req := c.Request.(*kmsg.DeleteRecordsRequest)
 	image := c.Broker.Metadata.Load()
-	d := &deleteRecordsCall{call: c, resp: kmsg.NewPtrDeleteRecordsResponse()}
-	var sends []*partition.DeleteRecords
-	var to []*partition.Replica
-	for i := range req.Topics {
-		t := &req.Topics[i]
+	resp := kmsg.NewPtrDeleteRecordsResponse()
+	l := leaders{call: c, resp: resp}
+	for _, t := range lastOfEach(req.Topics) {
 		topic := image.Topic(t.Topic)
 		rt := kmsg.NewDeleteRecordsResponseTopic()
 		rt.Topic = t.Topic
 		rt.Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
-		for j := range t.Partitions {
-			p, rp := &t.Partitions[j], &rt.Partitions[j]
+		for j, p := range t.Partitions {
+			rp := &rt.Partitions[j]
 			rp.Partition, rp.LowWatermark = p.Partition, -1
 			r, code := c.Broker.leading(topic, p.Partition, noEpoch)
 			switch {
@@ -54,49 +44,52 @@ func deleteRecords(c *Call) {
 			if rp.ErrorCode = int16(code); code != protocol.ErrNone {
 				continue
 			}
-			sends = append(sends, &partition.DeleteRecords{Offset: p.Offset, Reply: c.Conn, Sender: c.Broker.System, Token: d, Index: int32(len(d.parts))})
-			to = append(to, r)
-			d.parts = append(d.parts, rp)
+			l.add(r, &rp.ErrorCode, func(token any) any {
+				return &partition.DeleteRecords{Offset: p.Offset, Reply: c.Conn, Sender: c.Broker.System, Token: token}
+			}, func(answer any) {
+				m := answer.(*partition.RecordsDeleted)
+				if rp.ErrorCode = m.ErrorCode; m.ErrorCode == int16(protocol.ErrNone) {
+					rp.LowWatermark = m.LowWatermark
+				}
+			})
 		}
-		d.resp.Topics = append(d.resp.Topics, rt)
+		resp.Topics = append(resp.Topics, rt)
 	}
-	if d.pending = len(sends); d.pending == 0 {
-		c.Reply(d.resp)
-		return
-	}
-	c.OnExpire(c.Broker.nowMs()+max(deleteRecordsTimeoutMin, int64(req.TimeoutMillis)), false, d)
-	for i, m := range sends {
-		c.Broker.System.Send(to[i].PID, m)
-	}
+	l.ask(max(deleteRecordsTimeoutMin, int64(req.TimeoutMillis)))
 }
 
-// Resume implements Resumer.
-func (d *deleteRecordsCall) Resume(answer any) {
-	m := answer.(*partition.RecordsDeleted)
-	if d.done || d.parts[m.Index] == nil {
-		return
+// lastOfEach makes of the entries that name a topic one, and keeps the last offset of each partition; topics without partitions go.
+func lastOfEach(asked []kmsg.DeleteRecordsRequestTopic) []kmsg.DeleteRecordsRequestTopic {
+	type key struct {
+		topic     string
+		partition int32
 	}
-	rp := d.parts[m.Index]
-	d.parts[m.Index] = nil
-	if rp.ErrorCode = m.ErrorCode; m.ErrorCode == int16(protocol.ErrNone) {
-		rp.LowWatermark = m.LowWatermark
+	n := 0
+	for i := range asked {
+		n += len(asked[i].Partitions)
 	}
-	if d.pending--; d.pending == 0 {
-		d.done = true
-		d.call.Reply(d.resp)
-	}
-}
-
-// Expire implements Expirer.
-func (d *deleteRecordsCall) Expire() {
-	if d.done {
-		return
-	}
-	d.done = true
-	for _, rp := range d.parts {
-		if rp != nil {
-			rp.ErrorCode = int16(protocol.ErrRequestTimedOut)
+	var topics firsts[string]
+	var partitions firsts[key]
+	merged := make([]kmsg.DeleteRecordsRequestTopic, 0, len(asked))
+	where := make([]*int64, 0, n) // the offset of each partition, by number; each stands in a list that is not grown any more
+	for i := range asked {
+		t := &asked[i]
+		if len(t.Partitions) == 0 {
+			continue
+		}
+		at := topics.add(t.Topic, len(asked))
+		if at == len(merged) {
+			merged = append(merged, kmsg.DeleteRecordsRequestTopic{Topic: t.Topic, Partitions: make([]kmsg.DeleteRecordsRequestTopicPartition, 0, n)})
+		}
+		list := &merged[at].Partitions
+		for _, p := range t.Partitions {
+			if k := partitions.add(key{t.Topic, p.Partition}, n); k < len(where) {
+				*where[k] = p.Offset
+				continue
+			}
+			*list = append(*list, p)
+			where = append(where, &(*list)[len(*list)-1].Offset)
 		}
 	}
-	d.call.Reply(d.resp)
+	return merged
 }

@@ -26,7 +26,7 @@ func offsetForLeaderEpoch(c *Call) {
 			rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			rp.Partition, rp.LeaderEpoch, rp.EndOffset = p.Partition, noEpoch, -1
 			r, code := c.Broker.leading(topic, p.Partition, p.CurrentLeaderEpoch)
-			if code == protocol.ErrNone && p.LeaderEpoch >= 0 {
+			if code == protocol.ErrNone && p.LeaderEpoch != noEpoch {
 				rp.LeaderEpoch, rp.EndOffset = epochEnd(r, r.Reader().Bounds(), p.LeaderEpoch)
 			}
 			rp.ErrorCode = int16(code)

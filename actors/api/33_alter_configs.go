@@ -1,8 +1,6 @@
 package api
 
 import (
-	"strings"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/troupe-io/troupe/actors/controller"
@@ -14,21 +12,14 @@ func init() { register(33, 0, 2, alterConfigs) }
 
 func alterConfigs(c *Call) {
 	req := c.Request.(*kmsg.AlterConfigsRequest)
-	list := make([]alteration, len(req.Resources))
+	list := make([]alteration, 0, len(req.Resources))
 	for i := range req.Resources {
 		r := &req.Resources[i]
-		a := &list[i]
-		a.kind, a.name = r.ResourceType, r.ResourceName
-		a.change = controller.ResourceChange{Kind: byte(r.ResourceType), Name: strings.Clone(r.ResourceName), Replace: true}
+		a := newAlteration(r.ResourceType, r.ResourceName, true)
 		for _, v := range r.Configs {
-			op := controller.ConfigOp{Name: strings.Clone(v.Name), Op: controller.OpSet}
-			if v.Value == nil {
-				a.nulls = append(a.nulls, v.Name)
-			} else {
-				op.Value = strings.Clone(*v.Value)
-			}
-			a.change.Ops = append(a.change.Ops, op)
+			a.add(v.Name, controller.OpSet, v.Value)
 		}
+		list = append(list, a)
 	}
 	c.alter(list, req.ValidateOnly, func(list []alteration) {
 		resp := kmsg.NewPtrAlterConfigsResponse()

@@ -14,7 +14,7 @@ import (
 //
 //	v2     flexible
 //	v3     top-level error code
-//	v4     sizes of the volume; -1 here, which is "unknown" (asking the file system would block)
+//	v4     sizes of the volume, which the connection's writer asks the file system for
 //	v5     cordoned directories
 //
 // A broker has one log directory. A null list of topics asks for all.
@@ -30,8 +30,20 @@ func describeLogDirs(c *Call) {
 	} else {
 		dir.Topics = logTopics(c.Broker, req.Topics)
 	}
-	resp.Dirs = append(resp.Dirs, dir)
-	c.Reply(resp)
+	if c.Version < 4 || c.Broker.LogSpace == nil {
+		resp.Dirs = append(resp.Dirs, dir)
+		c.Reply(resp)
+		return
+	}
+	c.Blocking(func() {
+		if total, free, err := c.Broker.LogSpace(); err != nil {
+			c.Broker.Log.Warn().Err(err).Msg("cannot ask for the space of the data directory's volume")
+		} else {
+			dir.TotalBytes, dir.UsableBytes = total, free
+		}
+		resp.Dirs = append(resp.Dirs, dir)
+		c.Reply(resp)
+	})
 }
 
 // logTopics lists the local replicas that are asked for, in order of topic and partition.

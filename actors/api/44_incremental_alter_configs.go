@@ -1,35 +1,22 @@
 package api
 
-import (
-	"strings"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/troupe-io/troupe/actors/controller"
-)
+import "github.com/twmb/franz-go/pkg/kmsg"
 
 // IncrementalAlterConfigs, v0-v1 (v1 is flexible; KIP-339): SET, DELETE, APPEND and SUBTRACT of single values. A broker key
 // that is not known is accepted, as Kafka accepts it; wrong broker values are INVALID_REQUEST, wrong topic values
-// INVALID_CONFIG.
+// INVALID_CONFIG, an operation that does not exist is UNKNOWN_SERVER_ERROR.
 func init() { register(44, 0, 1, incrementalAlterConfigs) }
 
 func incrementalAlterConfigs(c *Call) {
 	req := c.Request.(*kmsg.IncrementalAlterConfigsRequest)
-	list := make([]alteration, len(req.Resources))
+	list := make([]alteration, 0, len(req.Resources))
 	for i := range req.Resources {
 		r := &req.Resources[i]
-		a := &list[i]
-		a.kind, a.name = r.ResourceType, r.ResourceName
-		a.change = controller.ResourceChange{Kind: byte(r.ResourceType), Name: strings.Clone(r.ResourceName)}
+		a := newAlteration(r.ResourceType, r.ResourceName, false)
 		for _, v := range r.Configs {
-			op := controller.ConfigOp{Name: strings.Clone(v.Name), Op: byte(v.Op)}
-			if v.Value != nil {
-				op.Value = strings.Clone(*v.Value)
-			} else if op.Op != controller.OpDelete {
-				a.nulls = append(a.nulls, v.Name)
-			}
-			a.change.Ops = append(a.change.Ops, op)
+			a.add(v.Name, byte(v.Op), v.Value)
 		}
+		list = append(list, a)
 	}
 	c.alter(list, req.ValidateOnly, func(list []alteration) {
 		resp := kmsg.NewPtrIncrementalAlterConfigsResponse()

@@ -5,6 +5,7 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/protocol"
 )
@@ -14,20 +15,11 @@ func init() { register(61, 0, 0, describeProducers) }
 // describeProducersTimeoutMs bounds the wait for the partitions; the protocol has no timeout of its own.
 const describeProducersTimeoutMs = 10_000
 
-// describeProducersCall is a DescribeProducers under way, on its connection's actor.
-type describeProducersCall struct {
-	call    *Call
-	resp    *kmsg.DescribeProducersResponse
-	parts   []*kmsg.DescribeProducersResponseTopicPartition // by the Index of their messages; nil: answered
-	pending int
-	done    bool
-}
-
 func describeProducers(c *Call) {
 	req := c.Request.(*kmsg.DescribeProducersRequest)
 	image := c.Broker.Metadata.Load()
-	d := &describeProducersCall{call: c, resp: kmsg.NewPtrDescribeProducersResponse()}
-	var to []*partition.Replica
+	resp := kmsg.NewPtrDescribeProducersResponse()
+	l := leaders{call: c, resp: resp}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		topic := image.Topic(t.Topic)
@@ -39,55 +31,26 @@ func describeProducers(c *Call) {
 			rp.Default()
 			rp.Partition = number
 			r, code := c.Broker.leading(topic, number, noEpoch)
+			if controller.CheckTopicName(t.Topic) != nil {
+				code = protocol.ErrInvalidTopicException
+			}
 			if rp.ErrorCode = int16(code); code != protocol.ErrNone {
 				continue
 			}
-			to = append(to, r)
-			d.parts = append(d.parts, rp)
+			l.add(r, &rp.ErrorCode, func(token any) any {
+				return &partition.DescribeProducers{Reply: c.Conn, Sender: c.Broker.System, Token: token}
+			}, func(answer any) {
+				m := answer.(*partition.ProducersDescribed)
+				rp.ErrorCode = m.ErrorCode
+				for _, p := range m.Producers {
+					a := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
+					a.ProducerID, a.ProducerEpoch, a.LastSequence, a.LastTimestamp = p.ID, int32(p.Epoch), p.LastSequence, p.LastTimestampMs
+					a.CoordinatorEpoch, a.CurrentTxnStartOffset = p.CoordinatorEpoch, p.CurrentTxnStartOff
+					rp.ActiveProducers = append(rp.ActiveProducers, a)
+				}
+			})
 		}
-		d.resp.Topics = append(d.resp.Topics, rt)
+		resp.Topics = append(resp.Topics, rt)
 	}
-	if d.pending = len(to); d.pending == 0 {
-		c.Reply(d.resp)
-		return
-	}
-	c.OnExpire(c.Broker.nowMs()+describeProducersTimeoutMs, false, d)
-	for i, r := range to {
-		c.Broker.System.Send(r.PID, &partition.DescribeProducers{Reply: c.Conn, Sender: c.Broker.System, Token: d, Index: int32(i)})
-	}
-}
-
-// Resume implements Resumer.
-func (d *describeProducersCall) Resume(answer any) {
-	m := answer.(*partition.ProducersDescribed)
-	if d.done || d.parts[m.Index] == nil {
-		return
-	}
-	rp := d.parts[m.Index]
-	d.parts[m.Index] = nil
-	rp.ErrorCode = m.ErrorCode
-	for _, p := range m.Producers {
-		a := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
-		a.ProducerID, a.ProducerEpoch, a.LastSequence, a.LastTimestamp = p.ID, int32(p.Epoch), p.LastSequence, p.LastTimestampMs
-		a.CoordinatorEpoch, a.CurrentTxnStartOffset = p.CoordinatorEpoch, p.CurrentTxnStartOff
-		rp.ActiveProducers = append(rp.ActiveProducers, a)
-	}
-	if d.pending--; d.pending == 0 {
-		d.done = true
-		d.call.Reply(d.resp)
-	}
-}
-
-// Expire implements Expirer.
-func (d *describeProducersCall) Expire() {
-	if d.done {
-		return
-	}
-	d.done = true
-	for _, rp := range d.parts {
-		if rp != nil {
-			rp.ErrorCode = int16(protocol.ErrRequestTimedOut)
-		}
-	}
-	d.call.Reply(d.resp)
+	l.ask(describeProducersTimeoutMs)
 }

@@ -24,6 +24,22 @@ type alteration struct {
 	at      int // index in the controller's request
 }
 
+// newAlteration is an alteration of a resource without any change yet; replace drops the values that are not set.
+func newAlteration(kind kmsg.ConfigResourceType, name string, replace bool) alteration {
+	return alteration{kind: kind, name: name, change: controller.ResourceChange{Kind: byte(kind), Name: name, Replace: replace}}
+}
+
+// add adds the change of one value.
+func (a *alteration) add(name string, op byte, value *string) {
+	change := controller.ConfigOp{Name: name, Op: op}
+	if value != nil {
+		change.Value = *value
+	} else if op != controller.OpDelete {
+		a.nulls = append(a.nulls, name)
+	}
+	a.change.Ops = append(a.change.Ops, change)
+}
+
 // alter checks all, has the controller carry out what may be, and calls answer with every alteration's refusal set (nil:
 // done), once.
 func (c *Call) alter(list []alteration, validateOnly bool, answer func([]alteration)) {
@@ -84,8 +100,19 @@ func (b *Broker) alterable(a *alteration) *refusal {
 	if len(a.nulls) > 0 {
 		return refuseWith(kerr.InvalidRequest, "a value is missing for %s", strings.Join(a.nulls, ", "))
 	}
+	for _, op := range a.change.Ops {
+		if op.Op > controller.OpSubtract {
+			return refuseWith(kerr.UnknownServerError, "operation %d on %s is none of SET, DELETE, APPEND and SUBTRACT", int8(op.Op), op.Name)
+		}
+		if op.Op == controller.OpAppend && op.Value == "" {
+			return refuseWith(kerr.InvalidConfig, "nothing to append to %s", op.Name)
+		}
+	}
 	switch a.kind {
 	case kmsg.ConfigResourceTypeTopic:
+		if a.name == "" {
+			return refuseWith(kerr.InvalidRequest, "the resource needs a topic's name")
+		}
 		return nil
 	case kmsg.ConfigResourceTypeBroker:
 		if a.name != "" {
@@ -104,8 +131,13 @@ func (b *Broker) alterable(a *alteration) *refusal {
 		return nil
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		return refuseWith(kerr.InvalidRequest, "loggers cannot be altered one by one; set the broker's log level in its configuration")
-	case kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig:
-		return refuseWith(kerr.InvalidConfig, "Troupe enforces no configuration of this kind of resource")
+	case kmsg.ConfigResourceTypeGroupConfig:
+		if a.name == "" {
+			return refuseWith(kerr.InvalidRequest, "the resource needs a group's id")
+		}
+		return refuseWith(kerr.InvalidConfig, "Troupe enforces no configuration of groups")
+	case kmsg.ConfigResourceTypeClientMetrics:
+		return refuseWith(kerr.InvalidRequest, "Troupe takes no subscriptions to clients' metrics")
 	}
 	return refuseWith(kerr.InvalidRequest, "a resource of type %d has no configuration", int8(a.kind))
 }

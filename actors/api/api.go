@@ -34,6 +34,8 @@ type Broker struct {
 	Settings   Settings
 	// LogDir is the absolute data directory (DescribeLogDirs).
 	LogDir string
+	// LogSpace is the size of the volume that LogDir lies on and what of it is free, bytes; it may block. Nil: not known.
+	LogSpace func() (total, free int64, err error)
 	// Fetch is the cache of fetch sessions (KIP-227); nil serves every fetch without one.
 	Fetch *FetchSessions
 }

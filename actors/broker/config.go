@@ -43,6 +43,8 @@ type Config struct {
 	FetchMaxBytes         int32
 	FetchSessionsMax      int
 
+	// GroupTopicPartitions is the number of partitions that __consumer_offsets is made with; 0: Kafka's default.
+	GroupTopicPartitions int32
 	// Groups sets what differs from Kafka's defaults in the rules of consumer groups; nil leaves them.
 	Groups func(*group.Config)
 

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path"
@@ -110,11 +111,12 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 	}
 	broker := &api.Broker{System: p.system, Log: p.cfg.Log, NodeID: p.cfg.NodeID, Metadata: p.metadata, Controller: controllerPID,
 		Replicas: p.directory, Groups: p.groups, Disk: p.disk, Frames: p.frames, LogDir: filepath.Join(dir, "topics"),
-		Fetch: api.NewFetchSessions(p.cfg.FetchSessionsMax, randomNumber),
+		LogSpace: func() (total, free int64, err error) { return p.files.Space(p.cfg.DataDir) },
+		Fetch:    api.NewFetchSessions(p.cfg.FetchSessionsMax, randomNumber),
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes, RequestMaxBytes: p.cfg.RequestMaxBytes,
 			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static,
-			GroupTopicPartitions: groupTopicPartitions, GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
+			GroupTopicPartitions: cmp.Or(p.cfg.GroupTopicPartitions, groupTopicPartitions), GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
 	limits := connection.DefaultLimits()
 	limits.RequestBytesMax = int64(p.cfg.RequestMaxBytes)
 	limits.BytesInFlightMax = p.cfg.InFlightPerConnection

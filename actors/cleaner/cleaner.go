@@ -38,7 +38,7 @@ func Spec(cfg Config) actorsystem.Spec {
 
 const (
 	// stepBytes are read and written between two looks at the mailbox and at the clock.
-	stepBytes = 1 << 20
+	stepBytes = 256 << 10
 	// restMin is the shortest rest worth a timer; less is saved up.
 	restMin = 2 * time.Millisecond
 	// pauseMax bounds how long a log that failed is left alone.

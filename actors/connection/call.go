@@ -83,6 +83,7 @@ func (c *call) Identify(software, version string) { c.s.software.Store(&[2]strin
 
 func (c *call) OnExpire(deadlineMs int64, drainToo bool, f api.Expirer) {
 	c.expiryMs, c.expiryDrain, c.expiry = deadlineMs, drainToo, f
+	c.s.expireBy(deadlineMs)
 }
 
 func (c *call) OnGone(f func()) { c.gone = f }

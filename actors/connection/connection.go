@@ -108,6 +108,7 @@ func (c *connection) handle(ctx actor.Context, message any) {
 		c.drained = true
 		s.ending.Store(true)
 		_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0))
+		s.idlers.rouse(s)
 		c.expire(s.nowMs(), true)
 	case readEnded:
 		c.readDone = true
@@ -303,9 +304,14 @@ func (c *connection) submit(j job) {
 // expire tells the calls whose time is over; ending also those that only wait for something to happen.
 func (c *connection) expire(nowMs int64, ending bool) {
 	s := c.s
+	s.expiryMs.Store(0)
 	for seq, head := s.tail.Load(), s.head.Load(); seq < head; seq++ {
 		call := s.slot(seq).Load()
-		if call.expiry == nil || call.answered.Load() || nowMs < call.expiryMs && !(ending && call.expiryDrain) {
+		if call.expiry == nil || call.answered.Load() {
+			continue
+		}
+		if nowMs < call.expiryMs && !(ending && call.expiryDrain) {
+			s.expireBy(call.expiryMs)
 			continue
 		}
 		e := call.expiry

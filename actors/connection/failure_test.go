@@ -8,11 +8,11 @@ import (
 	"github.com/troupe-io/troupe/actors/connection"
 )
 
-// connectionBreaker makes the next message of any connection actor panic.
-type connectionBreaker struct{ armed atomic.Bool }
+// connectionBreaker makes the next message of one connection's actor panic.
+type connectionBreaker struct{ client atomic.Pointer[string] }
 
-func (c *connectionBreaker) BeforeMessage(kind, _ string, _ uint64, _ any) {
-	if kind == "connection" && c.armed.CompareAndSwap(true, false) {
+func (c *connectionBreaker) BeforeMessage(kind, name string, _ uint64, _ any) {
+	if client := c.client.Load(); kind == "connection" && client != nil && strings.HasPrefix(name, *client) && c.client.CompareAndSwap(client, nil) {
 		panic("broken on purpose")
 	}
 }
@@ -23,7 +23,8 @@ func TestAPanicClosesOneConnectionAndReturnsItsCredit(t *testing.T) {
 	good, bad := d.dial(), d.dial()
 	good.ask(versionsRequest(), 3)
 	bad.ask(versionsRequest(), 3)
-	breaker.armed.Store(true)
+	client := bad.conn.LocalAddr().String()
+	breaker.client.Store(&client)
 	bad.send(versionsRequest(), 3, 1)
 	bad.closed()
 	good.ask(versionsRequest(), 3)

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/troupe-io/troupe/protocol"
 )
@@ -59,18 +60,54 @@ type framer struct {
 	max   int64 // bytes of a frame
 	trust int   // bytes to take for a frame before they have arrived
 
-	buf  [readBufferBytes]byte
-	r, w int // buf[r:w] is not yet consumed
+	buf  []byte // nil while it has nothing to read
+	r, w int    // buf[r:w] is not yet consumed
 }
+
+// readBuffers are the small buffers of the connections that have a reader goroutine.
+var readBuffers = sync.Pool{New: func() any { return new([readBufferBytes]byte) }}
 
 func newFramer(src source, g gate, pool *protocol.FramePool, maxBytes int64) *framer {
 	return &framer{src: src, gate: g, pool: pool, max: maxBytes, trust: firstPieceBytes}
 }
 
+// own gives the framer a buffer of its own, with what is left in the one it has.
+func (f *framer) own() {
+	b := readBuffers.Get().(*[readBufferBytes]byte)
+	f.r, f.w = 0, copy(b[:], f.buf[f.r:f.w])
+	f.buf = b[:]
+}
+
+// drain takes the framer's buffer away, and what is in it.
+func (f *framer) drain() { f.buf, f.r, f.w = nil, 0, 0 }
+
+// giveBack is drain for a buffer that own got.
+func (f *framer) giveBack() {
+	if f.buf != nil {
+		readBuffers.Put((*[readBufferBytes]byte)(f.buf))
+	}
+	f.drain()
+}
+
+// peek reads the head of the next frame; whole says that all of the frame is buffered, and of a length that is allowed.
+func (f *framer) peek() (h frameHead, whole bool) {
+	b := f.buf[f.r:f.w]
+	if len(b) < frameLengthBytes+frameHeadBytes {
+		return h, false
+	}
+	h.size = int64(int32(binary.BigEndian.Uint32(b)))
+	h.key = int16(binary.BigEndian.Uint16(b[frameLengthBytes:]))
+	h.version = int16(binary.BigEndian.Uint16(b[frameLengthBytes+2:]))
+	return h, h.size >= frameHeadBytes && h.size <= min(f.max, int64(len(b)-frameLengthBytes))
+}
+
 // fill reads until n <= len(buf) bytes are buffered. io.EOF only if there is none at all.
 func (f *framer) fill(n int) error {
+	if f.buf == nil {
+		f.own()
+	}
 	if f.r > 0 && f.r+n > len(f.buf) {
-		f.w = copy(f.buf[:], f.buf[f.r:f.w])
+		f.w = copy(f.buf, f.buf[f.r:f.w])
 		f.r = 0
 	}
 	for f.w-f.r < n {
@@ -143,7 +180,7 @@ func (f *framer) body(size int) (*protocol.Frame, error) {
 		// The buffer is empty: the rest of this piece, and whatever follows it.
 		f.r, f.w = 0, 0
 		rest := frame.Bytes[got:]
-		n, err := f.src.read(rest, f.buf[:])
+		n, err := f.src.read(rest, f.buf)
 		if n > len(rest) {
 			f.w = n - len(rest)
 			n = len(rest)

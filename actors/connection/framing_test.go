@@ -22,7 +22,7 @@ func TestApiVersionsAreAnsweredAtEachVersion(t *testing.T) {
 		if resp.ErrorCode != 0 || len(resp.ApiKeys) == 0 || resp.ApiKeys[0].ApiKey != 0 || resp.ApiKeys[0].MinVersion != 0 {
 			t.Fatalf("v%d: %+v", v, resp)
 		}
-		if want := map[bool]int{false: 1, true: 2}[v >= 4]; v >= 3 && len(resp.SupportedFeatures) != want {
+		if want := map[bool]int{false: 1, true: 3}[v >= 4]; v >= 3 && len(resp.SupportedFeatures) != want {
 			t.Fatalf("v%d: features %+v", v, resp.SupportedFeatures)
 		}
 	}

@@ -40,6 +40,8 @@ type (
 const (
 	// acceptPause is how long the accept shell waits after a failure that may pass, such as too many open files.
 	acceptPause = 50 * time.Millisecond
+	// idleSweeps is how many sweeps pass between two looks at a connection that is idle.
+	idleSweeps = 10
 	// drainGrace is what Drain waits for its answer beyond the timeout.
 	drainGrace = time.Second
 )
@@ -48,6 +50,7 @@ const (
 type Listener struct {
 	socket  net.Listener
 	quiet   *quieter
+	idle    *idlers
 	cfg     *Config
 	pid     atomic.Pointer[actor.PID]
 	started bool // of the actor alone
@@ -62,7 +65,7 @@ func Listen(addr string) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for Kafka clients on %s: %w", addr, err)
 	}
-	return &Listener{socket: socket, quiet: &quieter{}, quit: make(chan struct{})}, nil
+	return &Listener{socket: socket, quiet: &quieter{}, idle: newIdlers(), quit: make(chan struct{})}, nil
 }
 
 // Addr is the address listened on, with the real port.
@@ -73,6 +76,7 @@ func (d *Listener) Close() {
 	if !d.closed.Swap(true) {
 		close(d.quit)
 		_ = d.socket.Close()
+		d.idle.close()
 	}
 }
 
@@ -130,6 +134,8 @@ func (a *accepted) Undelivered(error) { _ = a.conn.Close() }
 type listener struct {
 	door     *Listener
 	conns    map[string]*socket // by PID id
+	list     []*socket          // the same, to walk
+	sweeps   int
 	perIP    map[string]int
 	timer    actorsystem.Timer
 	draining *Drain
@@ -204,7 +210,7 @@ func (l *listener) welcome(ctx actor.Context, conn net.Conn) {
 		return
 	}
 	l.door.seq++
-	s := newSocket(cfg, w, remote, l.door.quiet)
+	s := newSocket(cfg, w, remote, l.door.quiet, l.door.idle)
 	pid, err := cfg.Broker.System.Spawn(ctx, actorsystem.Spec{
 		Kind: "connection", Name: fmt.Sprintf("%s#%d", remote, l.door.seq), Lane: actorsystem.Core, WantsDrained: true,
 		New: func() actor.Actor { return &connection{s: s, writer: newWriter(s)} },
@@ -214,6 +220,8 @@ func (l *listener) welcome(ctx actor.Context, conn net.Conn) {
 		return
 	}
 	l.conns[pid.Id] = s
+	s.at = len(l.list)
+	l.list = append(l.list, s)
 	l.perIP[ip]++
 	cfg.Metrics.accepted.Inc()
 	cfg.Metrics.open.Inc()
@@ -235,6 +243,11 @@ func (l *listener) ended(ctx actor.Context, id string) {
 		return
 	}
 	delete(l.conns, id)
+	last := len(l.list) - 1
+	l.list[s.at] = l.list[last]
+	l.list[s.at].at = s.at
+	l.list[last] = nil
+	l.list = l.list[:last]
 	ip := hostOf(s.remote)
 	if l.perIP[ip]--; l.perIP[ip] <= 0 {
 		delete(l.perIP, ip)
@@ -256,8 +269,17 @@ func (l *listener) sweep(ctx actor.Context) {
 	limits := cfg.Limits
 	now := cfg.Broker.System.Clock().Now().UnixMilli()
 	pressed := cfg.Budget.Waiting() > 0
-	for _, s := range l.conns {
+	l.sweeps++
+	slow := l.sweeps%idleSweeps == 0
+	for _, s := range l.list {
 		busy := s.head.Load() != s.tail.Load()
+		reading := s.reading.Load()
+		if reading == readerIdle && !busy && !slow {
+			continue
+		}
+		if reading == readerRuns && now-s.lastReadMs.Load() >= idleAfterMs && s.frameMs.Load() == 0 && s.reading.CompareAndSwap(readerRuns, readerAsked) {
+			_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0)) // the reader sees that it has nothing to do
+		}
 		if since := s.writeMs.Load(); since != 0 {
 			if now-since > limits.WriteStallMs {
 				s.fail(closedSlowReader, fmt.Sprintf("the client has not taken a byte of its answers for %d ms", now-since))
@@ -265,7 +287,7 @@ func (l *listener) sweep(ctx actor.Context) {
 			busy = true
 		}
 		if busy {
-			if s.head.Load() != s.tail.Load() {
+			if at := s.expiryMs.Load(); at != 0 && now >= at {
 				ctx.Send(s.pid, tick{})
 			}
 			continue

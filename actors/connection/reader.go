@@ -1,7 +1,8 @@
 package connection
 
 // This file owns the reader goroutine: it reads frames, decodes them and hands the calls over. Invariant: it takes no memory for a
-// request without credit, and waits for nothing but the socket and credit.
+// request without credit, and waits for nothing but the socket and credit. While the client is silent the goroutine is not there
+// (idle.go).
 
 import (
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,23 +46,46 @@ type reader struct {
 	holding  int64 // bytes charged for the frame being read
 	clientID string
 	now      int64 // unix ms, when bytes last came
+
+	prepaid int64 // bytes of the budget taken before they are charged
+	id      uint64
+	serving bool // by the attendant; under idlers.mu, as id
 }
 
+// errIdle ends a reader goroutine whose client is silent.
+var errIdle = errors.New("the client is silent")
+
 func (s *socket) startReader() {
-	r := &reader{s: s}
+	r := &reader{s: s, now: s.nowMs()}
 	r.framer = newFramer(r, r, s.frames, s.limits.RequestBytesMax)
 	go r.run()
 }
 
 func (r *reader) run() {
 	s := r.s
-	defer s.leave()
+	left := true
+	defer func() {
+		if left {
+			r.framer.giveBack()
+			s.leave()
+		}
+	}()
 	defer func() {
 		if reason := recover(); reason != nil {
 			s.system.Send(s.pid, crashed{reason, debug.Stack()})
 		}
 	}()
 	err := r.loop()
+	if errors.Is(err, errIdle) {
+		left = false // the reader is with the attendant, or with its next goroutine already
+		return
+	}
+	r.failed(err)
+}
+
+// failed ends the connection for what its reader met.
+func (r *reader) failed(err error) {
+	s := r.s
 	var p problem
 	var netErr net.Error
 	switch {
@@ -83,6 +108,14 @@ func (r *reader) run() {
 func (r *reader) loop() error {
 	for {
 		frame, h, err := r.framer.next()
+		if errors.Is(err, errIdle) {
+			r.framer.giveBack()
+			if r.s.idlers.park(r) {
+				return err
+			}
+			r.s.reading.Store(readerAsked) // and never again
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -93,13 +126,32 @@ func (r *reader) loop() error {
 	}
 }
 
-// read implements source: it notes when bytes came.
+// read implements source: it notes when bytes came. errIdle, between two frames only: the listener says that none have for a while.
 func (r *reader) read(p, extra []byte) (int, error) {
-	n, err := r.s.wire.read(p, extra)
+	s := r.s
+	n, err := s.wire.read(p, extra)
+	for errors.Is(err, os.ErrDeadlineExceeded) && !s.ending.Load() {
+		_ = s.wire.conn.SetReadDeadline(time.Time{})
+		if s.ending.Load() {
+			_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0)) // a drain has set it for good meanwhile
+			break
+		}
+		s.reading.Store(readerRuns)
+		if f := r.framer; f.r == f.w && s.frameMs.Load() == 0 {
+			return 0, errIdle
+		}
+		n, err = s.wire.read(p, extra)
+	}
+	if n > 0 {
+		r.noteRead(n)
+	}
+	return n, err
+}
+
+func (r *reader) noteRead(n int) {
 	r.now = r.s.nowMs()
 	r.s.lastReadMs.Store(r.now)
 	r.s.metrics.bytesIn.Add(float64(n))
-	return n, err
 }
 
 // admit implements gate.
@@ -150,15 +202,22 @@ func (r *reader) allowed(h frameHead) bool {
 	s := r.s
 	under := s.head.Load() - s.tail.Load()
 	if under == 0 {
+		s.growRing()
 		return true
 	}
-	return under < uint64(len(s.ring)) && s.bytes.Load()+h.size <= s.limits.BytesInFlightMax &&
+	if under >= uint64(len(s.ring)) {
+		s.ringFull = true
+		return false
+	}
+	return s.bytes.Load()+h.size <= s.limits.BytesInFlightMax &&
 		(h.key != keyProduce || s.control.Load() == 0)
 }
 
 // charge implements gate.
 func (r *reader) charge(n int64) error {
-	if !r.s.budget.acquire(n, r.holding > 0, r.s.quit) {
+	if r.prepaid >= n {
+		r.prepaid -= n
+	} else if !r.s.budget.acquire(n, r.holding > 0, r.s.quit) {
 		return errQuit
 	}
 	r.holding += n

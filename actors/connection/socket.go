@@ -3,7 +3,7 @@ package connection
 // This file owns what the three parties of a connection share: the ring of calls, its credit, and how it ends. Invariants:
 //
 //   - ring[head-1 … tail] are the calls under way; the reader alone moves head, the actor alone moves tail, and head-tail never exceeds
-//     the ring;
+//     the ring; the reader may replace the ring while no call is under way;
 //   - bytes charged to the budget are returned by whoever of reader and actor leaves last;
 //   - the first reason to end wins: it is logged and counted once.
 
@@ -41,9 +41,15 @@ type socket struct {
 	pid     *actor.PID // set before the reader starts
 	sent    sent       // the writer's report, one at a time
 
-	ring    []atomic.Pointer[call]
-	head    atomic.Uint64
-	tail    atomic.Uint64
+	ring     []atomic.Pointer[call]
+	ringFull bool // of the reader: more calls at a time would have been let in
+	head     atomic.Uint64
+	tail     atomic.Uint64
+	reading  atomic.Int32 // where the reader is: readerRuns, readerAsked, readerIdle
+	idlers   *idlers
+	parked   *reader // under idlers.mu
+	at       int     // in the listener's list; of the listener
+
 	control atomic.Int32 // calls under way that are not Produce
 	bytes   atomic.Int64 // charged to the budget
 	parties atomic.Int32 // reader and actor, while they are there
@@ -55,6 +61,7 @@ type socket struct {
 
 	software atomic.Pointer[[2]string]
 
+	expiryMs   atomic.Int64 // when the first deadline of a call is over, or earlier; 0: there is none
 	lastReadMs atomic.Int64 // when bytes last came in
 	frameMs    atomic.Int64 // since when a frame is being read, 0 between frames
 	writeMs    atomic.Int64 // since when the writer waits for the client to take a byte, 0 if it does not
@@ -63,17 +70,35 @@ type socket struct {
 	quit    chan struct{} // closed when the connection is over
 }
 
-func newSocket(cfg *Config, w *wire, remote string, quiet *quieter) *socket {
-	ring := 1
-	for ring < cfg.Limits.RequestsInFlightMax {
-		ring *= 2
-	}
+// ringFirst is the size of a connection's first ring: most clients have few requests under way.
+const ringFirst = 8
+
+func newSocket(cfg *Config, w *wire, remote string, quiet *quieter, idle *idlers) *socket {
 	s := &socket{broker: cfg.Broker, system: cfg.Broker.System, frames: cfg.Broker.Frames, budget: cfg.Budget, metrics: cfg.Metrics,
-		limits: cfg.Limits, log: cfg.Log, quiet: quiet, remote: remote, wire: w,
-		ring: make([]atomic.Pointer[call], ring), credit: make(chan struct{}, 1), quit: make(chan struct{})}
+		limits: cfg.Limits, log: cfg.Log, quiet: quiet, remote: remote, wire: w, idlers: idle,
+		ring: make([]atomic.Pointer[call], min(ringFirst, ringSize(cfg.Limits.RequestsInFlightMax))), credit: make(chan struct{}, 1), quit: make(chan struct{})}
 	s.parties.Store(2)
 	s.lastReadMs.Store(s.nowMs())
 	return s
+}
+
+// ringSize is the power of two that holds n calls.
+func ringSize(n int) int {
+	ring := 1
+	for ring < n {
+		ring *= 2
+	}
+	return ring
+}
+
+// growRing gives the connection its full ring if the first was too small; only while no call is under way, by the reader.
+func (s *socket) growRing() {
+	if s.ringFull {
+		s.ringFull = false
+		if full := ringSize(s.limits.RequestsInFlightMax); full > len(s.ring) {
+			s.ring = make([]atomic.Pointer[call], full)
+		}
+	}
 }
 
 func (s *socket) now() time.Time { return s.system.Clock().Now() }
@@ -89,6 +114,19 @@ func (s *socket) publish(c *call) {
 	seq := s.head.Load()
 	s.slot(seq).Store(c)
 	s.head.Store(seq + 1)
+	if c.expiry != nil {
+		s.expireBy(c.expiryMs) // now that the actor can see the call
+	}
+}
+
+// expireBy has the actor look at deadlines when ms is over, or earlier.
+func (s *socket) expireBy(ms int64) {
+	for {
+		at := s.expiryMs.Load()
+		if at != 0 && at <= ms || s.expiryMs.CompareAndSwap(at, max(ms, 1)) {
+			return
+		}
+	}
 }
 
 // nudge makes the actor look at the ring soon. From any goroutine.
@@ -138,6 +176,7 @@ func (s *socket) end(reason closeReason, level zerolog.Level, why string) {
 		}
 		close(s.quit)
 		_ = s.wire.conn.Close()
+		s.idlers.rouse(s)
 		s.system.Send(s.pid, over{})
 	})
 }

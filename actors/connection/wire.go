@@ -91,6 +91,24 @@ func (w *wire) read(p, extra []byte) (int, error) {
 	return w.in.n, w.in.err
 }
 
+// readNow reads what there is without waiting: n bytes, or none. again says that there is nothing now, but may be later.
+func (w *wire) readNow(p []byte) (n int, again bool) {
+	err := w.raw.Read(func(fd uintptr) bool {
+		for {
+			got, err := unix.Read(int(fd), p)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			n, again = got, errors.Is(err, unix.EAGAIN)
+			return true
+		}
+	})
+	if err != nil {
+		return 0, false
+	}
+	return n, again
+}
+
 func (w *wire) readOnce(fd uintptr) bool {
 	for {
 		var err error

@@ -42,10 +42,13 @@ type writer struct {
 	alive atomic.Bool
 }
 
-func newWriter(s *socket) *writer { return &writer{s: s, jobs: make(chan job, 1)} }
+func newWriter(s *socket) *writer { return &writer{s: s} }
 
 // submit never waits: the actor submits only when the job before is done.
 func (w *writer) submit(j job) {
+	if w.jobs == nil { // most connections never wait
+		w.jobs = make(chan job, 1)
+	}
 	w.jobs <- j
 	if w.alive.CompareAndSwap(false, true) {
 		go w.run()

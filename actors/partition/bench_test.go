@@ -26,7 +26,9 @@ func (b below) MkdirAll(name string) error        { return b.FS.MkdirAll(b.at(na
 func (b below) List(dir string) ([]string, error) { return b.FS.List(b.at(dir)) }
 func (b below) Stat(name string) (int64, error)   { return b.FS.Stat(b.at(name)) }
 func (b below) SyncDir(dir string) error          { return b.FS.SyncDir(b.at(dir)) }
-func (b below) Free(dir string) (int64, error)    { return b.FS.Free(b.at(dir)) }
+func (b below) Space(dir string) (total, free int64, err error) {
+	return b.FS.Space(b.at(dir))
+}
 
 // BenchmarkPartitionAppendAcknowledged is a batch's way from the partition's mailbox to its Produced, through raft and WAL.
 func BenchmarkPartitionAppendAcknowledged(b *testing.B) {

@@ -52,7 +52,7 @@ type verdict struct {
 func (s *producers) judge(h *protocol.BatchHeader) verdict {
 	p := s.byID[h.ProducerID]
 	if p == nil {
-		if h.ProducerEpoch < 0 { // epochs count from 0
+		if h.ProducerEpoch < -1 { // epochs count from 0; Kafka takes -1, "none", too
 			return verdict{code: protocol.ErrInvalidProducerEpoch}
 		}
 		// The partition never saw this producer, or forgot it: any first sequence is taken, as Kafka does.

@@ -132,6 +132,7 @@ func (p *producer) prepare(ctx context.Context) error {
 			p.handle(e, now)
 		}
 		p.keepHouse(now)
+		p.refresh(now)
 		up := !p.identity.missing()
 		for _, l := range p.lanes {
 			up = p.leader(l, now) != nil && up
@@ -396,7 +397,7 @@ func (p *producer) giveUp(b *records.Batch, kind string) {
 	p.recycle(b)
 }
 
-// keepHouse looks at time-outs, and asks for what is missing.
+// keepHouse looks at time-outs, and asks for a producer id if there is none.
 func (p *producer) keepHouse(now int64) {
 	for _, k := range p.links {
 		if k.conn == nil {
@@ -422,6 +423,10 @@ func (p *producer) keepHouse(now int64) {
 		}
 	}
 	p.renew(now)
+}
+
+// refresh asks who leads, if somebody wants to know.
+func (p *producer) refresh(now int64) {
 	if p.wantRefresh && !p.refreshing && now >= p.refreshAfter {
 		p.wantRefresh, p.refreshing = false, true
 		go func() {

@@ -83,6 +83,9 @@ const (
 	idempotentInFlightMax = 5
 	connectionsMax        = 10_000
 	concurrencyMax        = 10_000
+	fetchBytes            = 8 << 20
+	fetchWait             = 500 * time.Millisecond
+	fetchWaitMin          = 10 * time.Millisecond
 )
 
 // Check says which options are not allowed.
@@ -91,6 +94,12 @@ func (o *Options) Check() error {
 		return fmt.Errorf("mode: %q is not allowed; allowed: %v", o.Mode, Modes)
 	}
 	produces := o.Mode == Produce || o.Mode == RoundTrip
+	if o.FetchBytes == 0 {
+		o.FetchBytes = fetchBytes
+	}
+	if o.FetchWait < fetchWaitMin {
+		o.FetchWait = fetchWait
+	}
 	o.Pattern.Stamped = produces && (o.Verify || o.Mode == RoundTrip)
 	switch {
 	case o.Client != Native && o.Client != Franz:
@@ -130,6 +139,8 @@ func (o *Options) Check() error {
 	switch {
 	case o.Acks != 0 && o.Acks != 1 && o.Acks != -1:
 		return fmt.Errorf("acks: %d is not allowed; allowed: 0, 1, all", o.Acks)
+	case o.Client == Franz && o.Verify && !o.Idempotent:
+		return errors.New("verify: with --client franz it needs an idempotent producer: nobody could tell which records were sent twice")
 	case o.Idempotent && o.Acks != -1:
 		return errors.New("idempotent: not allowed with --acks 0 or 1; allowed: --acks all")
 	case o.Idempotent && o.Concurrency > idempotentInFlightMax:

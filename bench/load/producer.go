@@ -57,7 +57,7 @@ type producer struct {
 	held    *lane // keyed: where the key just drawn belongs, when there was no room for it
 	heldKey []byte
 	made    int64
-	alarmAt int64 // what the alarm is set to
+	alarmAt int64 // what the alarm is set to; 0: it is not
 	backlog int   // closed batches
 	flying  int   // batches in flight
 
@@ -87,7 +87,7 @@ type lane struct {
 
 func newProducer(r *run, id, partitions int) *producer {
 	o := r.o
-	p := &producer{r: r, id: int32(id), src: records.NewSource(o.Pattern, o.Seed, id), stripe: r.acks.Stripe(id), over: make(chan struct{}),
+	p := &producer{r: r, id: int32(id), src: r.pool.Source(id), stripe: r.acks.Stripe(id), over: make(chan struct{}),
 		links: map[int32]*link{}, current: id % partitions,
 		plan: schedule.Plan{PerSecond: o.Rate, Of: int64(o.Connections), Phase: int64(id), Count: o.Count}}
 	p.alarm = schedule.NewAlarm(p.ring)
@@ -165,6 +165,7 @@ func (p *producer) turn() {
 	}
 	p.closeDue(now)
 	p.send(now)
+	p.refresh(now)
 	if p.stopped && (p.flying == 0 && p.backlog == 0 && len(p.open) == 0 || now >= p.stopDeadline || p.r.broken()) {
 		p.abandon()
 		p.ended = true
@@ -276,7 +277,6 @@ func (p *producer) openBatch(l *lane, now int64) *records.Batch {
 		b = &records.Batch{}
 	}
 	b.Reset(l.id, l.next, now)
-	p.stamp.Partition = l.id
 	l.open = b
 	p.open = append(p.open, l)
 	return b
@@ -351,6 +351,7 @@ func (p *producer) setAlarm(now int64) {
 	if p.wantRefresh && !p.refreshing {
 		until = min(until, p.refreshAfter)
 	}
+	until = max(until, now+1) // above 0, which is an alarm that is not set
 	if until == p.alarmAt {
 		return
 	}

@@ -76,5 +76,6 @@ func newRoot() *cobra.Command {
 	add("client", topic.New(), record.NewProduce(), record.NewConsume(), group.New(), benchmark.New(), configs.New(serve.NewPrint()))
 	add("inside", inspect.NewActors(), inspect.NewCleaner(), inspect.NewWAL())
 	root.AddCommand(completion.New(), newVersion())
+	cli.CompleteRest(root, "file", "from-file", "json", "csv")
 	return root
 }

@@ -24,7 +24,8 @@ var imports = map[string][]string{
 	"cmd":               {"*"},
 	"sim":               {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
 	"bench":             {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
-	"test":              nil, // black box: it knows the binary and the wire, nothing of the inside
+	"test":              nil,          // black box: it knows the binary and the wire, nothing of the inside
+	"bench/load":        {"protocol"}, // a client program: it knows the wire, nothing of the inside; time and goroutines are its own
 	"internal/archtest": nil,
 	"internal/apitable": {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
 }
@@ -48,6 +49,8 @@ var exceptions = map[string]Exception{
 	"actors/connection/socket.go":        {[]Rule{Lock}, "the socket shell: what reader, actor and writer of one connection share"},
 	"actors/connection/listener.go":      {[]Rule{World, Clock, Goroutine}, "the socket shell: accepts on a goroutine, and pauses when descriptors run out"},
 	"actors/connection/reader.go":        {[]Rule{World, Goroutine}, "the socket shell: the goroutine that reads frames"},
+	"actors/connection/idle.go":          {[]Rule{Clock, Goroutine, Lock}, "the socket shell: one goroutine that waits for all clients that are silent"},
+	"actors/connection/poll_linux.go":    {[]Rule{World}, "the socket shell: epoll"},
 	"actors/connection/writer.go":        {[]Rule{Clock, Goroutine}, "the socket shell: the goroutine that writes what did not fit at once, and lingers"},
 	"actors/connection/budget.go":        {[]Rule{Lock}, "the bytes in flight of all connections, counted by their readers"},
 }

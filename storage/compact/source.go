@@ -20,7 +20,8 @@ type source struct {
 	at, n int // buf[at:n] is what was read and not handed out; its first byte is that at pos
 }
 
-const readBytes = 1 << 20
+// readBytes at a time: what a disk does in well under a millisecond, so that the write-ahead log need not wait for long.
+const readBytes = 256 << 10
 
 func (s *source) open(c *segment.Cleaning, i int, size int64) error {
 	f, err := c.Open(i)
@@ -86,12 +87,14 @@ func (s *source) fill(n int) error {
 	}
 	from := s.pos + int64(have)
 	want := min(int64(len(s.buf)-have), s.size-from)
-	s.c.ReadAhead(s.i, s.f, from, from+want)
-	got, err := s.f.ReadAt(s.buf[have:have+int(want)], from)
-	if int64(got) < want {
-		return s.corrupt("%d bytes at %d, of %d (%v)", got, from, want, err)
+	s.at, s.n = 0, have
+	for want > 0 { // a batch may be larger than one read
+		got, err := s.f.ReadAt(s.buf[s.n:s.n+int(min(want, readBytes))], from)
+		if int64(got) < min(want, readBytes) {
+			return s.corrupt("%d bytes at %d, of %d (%v)", got, from, want, err)
+		}
+		s.n, from, want = s.n+got, from+int64(got), want-int64(got)
 	}
-	s.at, s.n = 0, have+got
 	return nil
 }
 

@@ -169,7 +169,8 @@ func (c *Cleaning) Options() Options { return c.opt }
 // IndexBytes is the size of the i-th segment's offset index, as far as it is known.
 func (c *Cleaning) IndexBytes(i int) int64 { return int64(c.segs[i].idx.Load()) * indexEntryBytes }
 
-// Open opens the .log file of the i-th segment for reading; the caller closes it. ErrSuperseded: it is the log's no more.
+// Open opens the .log file of the i-th segment for reading; the caller closes it. ErrSuperseded: it is the log's no more. The kernel is told
+// not to read ahead: it would do so in pieces of megabytes, behind which the write-ahead log's next sync would have to wait.
 func (c *Cleaning) Open(i int) (vfs.File, error) {
 	s, r := c.segs[i], &c.log.reader
 	name := fileName(r.dir, s.base, logSuffix)
@@ -180,11 +181,13 @@ func (c *Cleaning) Open(i int) (vfs.File, error) {
 		}
 		return nil, fmt.Errorf("open %s for compaction: %w", name, ErrSuperseded)
 	}
+	if err == nil {
+		if fd, ok := f.Fd(); ok {
+			atRandom(fd)
+		}
+	}
 	return f, err
 }
-
-// ReadAhead tells the kernel that [from, to) of the i-th segment, open as f, will be read now.
-func (c *Cleaning) ReadAhead(i int, f vfs.File, from, to int64) { c.segs[i].readAhead(f, from, to) }
 
 // FirstTimestamp is the largest timestamp of the first batch of the segment that begins at base, -1 if it has none: the age that
 // max.compaction.lag.ms goes by. It may block.

@@ -8,8 +8,8 @@ import (
 	"github.com/troupe-io/troupe/storage/vfs"
 )
 
-// Output writes the segment that compaction makes of several: .log.cleaned in whole aligned chunks past the page cache where the file
-// system grants it, as the segment writer does, and both indexes at the end. It is for one goroutine. Memory: one chunk and the
+// Output writes the segment that compaction makes of several: .log.cleaned in aligned pieces past the page cache where the file
+// system grants it, as the segment writer does, and both indexes at the end. It is for one goroutine. Memory: one piece and the
 // indexes.
 type Output struct {
 	c        *Cleaning
@@ -54,7 +54,10 @@ func (c *Cleaning) NewOutput(first, n int, buf []byte) (*Output, error) {
 }
 
 // OutputBuffer makes the buffer that NewOutput wants.
-func OutputBuffer() []byte { return newBuffer(chunkBytes) }
+func OutputBuffer() []byte { return newBuffer(outputBytes) }
+
+// outputBytes are written at once: what a disk does in well under a millisecond, so that the write-ahead log need not wait for long.
+const outputBytes = 256 << 10
 
 // Bytes is the size of the segment so far.
 func (o *Output) Bytes() int64 { return o.pos }

@@ -5,3 +5,5 @@ package segment
 func willNeed(uintptr, int64, int64) {}
 
 func cached(uintptr, int64) bool { return false }
+
+func atRandom(uintptr) {}

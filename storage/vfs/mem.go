@@ -344,14 +344,14 @@ func (m *Mem) Lock(name string) (io.Closer, error) {
 	return memLock{m, name}, nil
 }
 
-// Free implements FS: what is left of the capacity, or an exbibyte without one.
-func (m *Mem) Free(string) (int64, error) {
+// Space implements FS: the capacity and what is left of it, an exbibyte without one.
+func (m *Mem) Space(string) (total, free int64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.capacity == 0 {
-		return 1 << 60, nil
+	if total = m.capacity; total == 0 {
+		total = 1 << 60
 	}
-	return max(0, m.capacity-m.used()), nil
+	return total, max(0, total-m.used()), nil
 }
 
 func (m *Mem) used() int64 {

@@ -99,12 +99,12 @@ func (osFS) Lock(name string) (io.Closer, error) {
 	return f, nil // closing the file gives the lock back
 }
 
-func (osFS) Free(dir string) (int64, error) {
+func (osFS) Space(dir string) (total, free int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(filepath.FromSlash(dir), &st); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", dir, err)
+		return 0, 0, fmt.Errorf("space of the volume of %s: %w", dir, err)
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize), nil
 }
 
 // osFile is an os.File; its own methods do ReadAt, WriteAt, Close, Sync and Truncate, safely against a concurrent Close.

@@ -63,7 +63,8 @@ type FS interface {
 	SyncDir(dir string) error
 	// Lock takes an exclusive advisory lock on the file name until the Closer is closed. Held elsewhere: ErrLocked.
 	Lock(name string) (io.Closer, error)
-	Free(dir string) (bytes int64, err error)
+	// Space is the size of the volume that dir lies on and what of it is free for this process, bytes.
+	Space(dir string) (total, free int64, err error)
 }
 
 // OpenOptions says how to open a file.

@@ -85,8 +85,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		if _, err := fs.List(path.Join(dir, "nowhere")); !errors.Is(err, vfs.ErrNotExist) {
 			t.Fatalf("list of a missing directory: %v", err)
 		}
-		if n := must(fs.Free(dir))(t); n <= 0 {
-			t.Fatalf("free %d", n)
+		if total, free, err := fs.Space(dir); err != nil || free <= 0 || total < free {
+			t.Fatalf("space %d of %d: %v", free, total, err)
 		}
 	})
 }
@@ -217,8 +217,8 @@ func TestAFullDiskAnswersNoSpaceAndRecovers(t *testing.T) {
 	if _, err := f.WriteAt(make([]byte, 4000), 7000); !vfs.IsNoSpace(err) {
 		t.Fatalf("write beyond the capacity: %v", err)
 	}
-	if n := must(m.Free("/"))(t); n != 2000 {
-		t.Fatalf("free %d", n)
+	if total, free, err := m.Space("/"); err != nil || total != 10000 || free != 2000 {
+		t.Fatalf("space %d of %d: %v", free, total, err)
 	}
 	m.SetCapacity(20000)
 	must(f.WriteAt(make([]byte, 4000), 7000))(t)

@@ -11,11 +11,13 @@ import (
 
 // TestConfluent runs the integration tests of confluent-kafka-go, which has librdkafka linked in.
 func TestConfluent(t *testing.T) {
+	t.Parallel()
 	version, _ := module(t, "github.com/confluentinc/confluent-kafka-go/v2")
 	dir := scratch(t, "confluent")
 	binary := filepath.Join(dir, "confluent.test")
 	goTool(t, ".", "test", "-c", "-o", binary, "github.com/confluentinc/confluent-kafka-go/v2/kafka")
-	b := harness.Start(t)
+	b := harness.Start(t, "--group.initial.rebalance.delay.ms", "0")
+	awaitGroups(t, b)
 	conf, err := json.Marshal(map[string]any{
 		"Brokers": b.Addr, "BrokersSasl": b.Addr, "SaslUsername": "testuser", "SaslPassword": "testpass", "SaslMechanism": "PLAIN",
 		"TopicName": "conformance", "GroupID": "conformance", "PerfMsgCount": 10000, "PerfMsgSize": 100,

@@ -24,6 +24,7 @@ const portedDir = "ported"
 
 // TestPorted runs the client integration tests of Apache Kafka that franz-go ported to Go, each against a broker of its own.
 func TestPorted(t *testing.T) {
+	t.Parallel()
 	dir := scratch(t, "ported")
 	var download struct{ Dir, Sum string }
 	if err := json.Unmarshal([]byte(goTool(t, ".", "mod", "download", "-json", kfakeModule+"@"+kfakeVersion)), &download); err != nil {
@@ -49,6 +50,9 @@ func TestPorted(t *testing.T) {
 		apply(t, source, []edit{{name, `"` + kfakeModule + `"`, `kfake "github.com/troupe-io/troupe/test/conformance/kfakeshim"`, 1}})
 		overlay.Replace[filepath.Join(here, portedDir, name)] = file
 	}
+	// The second member comes without an id, which Kafka refuses for that alone (KIP-1082).
+	apply(t, source, []edit{{"static_membership_test.go", "hbReq.MemberEpoch = 0\n\thbReq.RebalanceTimeoutMillis",
+		"hbReq.MemberEpoch = 0\n\thbReq.MemberID = \"second\"\n\thbReq.RebalanceTimeoutMillis", 1}})
 	raw, err := json.Marshal(overlay)
 	if err != nil {
 		t.Fatal(err)

@@ -10,13 +10,16 @@ import (
 
 // TestKgo runs the tests of franz-go's client that need a broker: the list names them.
 func TestKgo(t *testing.T) {
+	t.Parallel()
 	const pkg = "github.com/twmb/franz-go/pkg/kgo"
 	version, _ := module(t, "github.com/twmb/franz-go")
 	dir := scratch(t, "kgo")
 	binary := filepath.Join(dir, "kgo.test")
 	goTool(t, ".", "test", "-c", "-o", binary, pkg)
-	b := harness.Start(t)
-	records := "50000"
+	b := harness.Start(t, "--group.initial.rebalance.delay.ms", "0",
+		"--group.consumer.heartbeat.interval.ms", "1000", "--group.consumer.min.heartbeat.interval.ms", "1000")
+	awaitGroups(t, b)
+	records := "500000" // the suite's own default
 	if *quick {
 		records = "5000"
 	}

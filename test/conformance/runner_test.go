@@ -16,6 +16,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/troupe-io/troupe/test/harness"
 )
 
 // This file builds a suite's test binary, runs it, and holds what it did against the suite's list.
@@ -211,4 +215,20 @@ func envOr(key, fallback string) string {
 		return v
 	}
 	return fallback
+}
+
+// awaitGroups waits until the broker serves groups: the first that asks for a coordinator makes the topic that holds the groups, and
+// tests that only look at groups or topics expect it to be there, as it is on a cluster that has been used.
+func awaitGroups(t *testing.T, b *harness.Broker) {
+	t.Helper()
+	adm := kadm.NewClient(b.Client())
+	for ctx := harness.Context(t); ; {
+		err := adm.FindGroupCoordinators(ctx, "any").Error()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the broker serves no groups: %v", err)
+		}
+	}
 }

@@ -40,20 +40,17 @@ func proxyPort(i int) int {
 }
 `
 
-// dockerStandIn answers the one thing that a test without a second broker asks of docker: the broker's log.
-const dockerStandIn = `#!/bin/sh
-if [ "$1 $2" = "compose logs" ]; then exec cat "$CONFORMANCE_BROKER_LOG"; fi
-echo "docker $*: there is none here" >&2
-exit 64
-`
-
 var saramaEdits = []edit{
 	{"functional_test.go", "ReplicationFactor: 3,", "ReplicationFactor: 1,", 5},
 	{"functional_test.go", "29090+i", "proxyPort(i)", 3},
+	// The Java tools run beside the tests instead of in a container: see tools_test.go.
+	{"functional_java_interop_test.go", "\tskipIfExistingEnvironment(t)\n", "", 3},
+	{"functional_consumer_group_java_interop_test.go", "\tskipIfExistingEnvironment(t)\n", "", 1},
 }
 
 // TestSarama runs Sarama's functional tests.
 func TestSarama(t *testing.T) {
+	t.Parallel()
 	version, src := module(t, "github.com/IBM/sarama")
 	dir := scratch(t, "sarama")
 	source := filepath.Join(dir, "source")
@@ -62,8 +59,6 @@ func TestSarama(t *testing.T) {
 	write(t, source, "functional_ports_test.go", saramaPorts, 0o644)
 	binary := filepath.Join(dir, "sarama.test")
 	goTool(t, source, "test", "-tags", "functional", "-c", "-o", binary, ".")
-	tools := scratch(t, "sarama", "tools")
-	write(t, tools, "docker", dockerStandIn, 0o755)
 
 	var ports []string
 	var addrs []string
@@ -72,12 +67,14 @@ func TestSarama(t *testing.T) {
 		_, port, _ := net.SplitHostPort(addr)
 		addrs, ports = append(addrs, addr), append(ports, port)
 	}
-	b := harness.Start(t, "--advertised-addr", addrs[0], "--auto.create.topics.enable=false")
+	b := harness.Start(t, "--advertised-addr", addrs[0], "--auto.create.topics.enable=false", "--group.initial.rebalance.delay.ms", "0")
+	tools, libs := standInTools(t), javaLibs(t)
 	toxiproxy := startToxiproxy(t, addrs, b.Addr)
 
 	suite{list: "sarama", version: version, binary: binary, dir: source, timeout: 10 * time.Minute, tests: testsIn(t, filepath.Join(source, "functional_*_test.go")), env: []string{
 		"TOXIPROXY_ADDR=http://" + toxiproxy, "KAFKA_VERSION=4.0.0", "CONFORMANCE_PROXY_PORTS=" + strings.Join(ports, ","),
-		"CONFORMANCE_BROKER_LOG=" + b.LogFile(), "PATH=" + tools + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"CONFORMANCE_BROKER_LOG=" + b.LogFile(), "CONFORMANCE_BROKER_ADDR=" + addrs[0],
+		"CONFORMANCE_TOOLS=" + tools, "CONFORMANCE_JAVA_LIBS=" + libs, "PATH=" + tools + string(os.PathListSeparator) + os.Getenv("PATH"),
 	}}.run(t)
 	b.MustNotHavePanicked()
 }

@@ -103,7 +103,9 @@ func init() {
 			add(fmt.Sprintf("%s, v%d", w.name, v), func(c *C) {
 				req := fetchRequest(three(c), 0)
 				w.change(c, req, &req.Topics[0].Partitions[0])
-				req.ReplicaState.ID, req.ReplicaState.Epoch = req.ReplicaID, -1
+				if v >= 15 {
+					req.ReplicaState.ID, req.ReplicaState.Epoch = req.ReplicaID, -1
+				}
 				c.ask(v, req)
 			})
 		}

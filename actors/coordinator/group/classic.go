@@ -137,6 +137,9 @@ func (c *classic) add(x *member, protocolType string, w Waiter) {
 func (c *classic) count(x *member, by int) {
 	for i := range x.protocols {
 		name := x.protocols[i].Name
+		if slices.ContainsFunc(x.protocols[:i], func(p kmsg.JoinGroupRequestProtocol) bool { return p.Name == name }) {
+			continue // it names the protocol twice; Kafka's count goes wrong then, and the join is never answered
+		}
 		if c.supported[name] += by; c.supported[name] == 0 {
 			delete(c.supported, name)
 		}

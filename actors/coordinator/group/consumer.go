@@ -8,7 +8,7 @@ package group
 // fails the group goes back to what the log has: see consumer_edit.go.
 //
 // Invariants:
-//   - owners[topic][partition] is the member that has the partition, assigned or pending revocation; there is one at most;
+//   - owners[topic][partition] is the member that has the partition, assigned or pending revocation; unless torn there is one at most;
 //   - statics[instance] is the id of the one member with that instance id;
 //   - regexUsers[regex] is the number of members subscribed with regex, topicUsers and classicMembers likewise.
 
@@ -181,6 +181,7 @@ type consumer struct {
 	// while records are under way: the state without them, and them in order
 	base     *ledger
 	underWay [][]change
+	torn     bool // an edit is missing that later ones were built on: see repair
 
 	// soft state
 	timers       map[string]*memberTimers

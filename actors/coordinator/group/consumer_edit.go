@@ -4,9 +4,12 @@ package group
 //
 //   - the records of an edit are one Append, in the order of its changes;
 //   - while Appends of a group are under way, base is what its ledger would be without them, and underWay what they change;
-//   - when an Append fails, the ledger becomes base with what is still under way: what the log will give on replay.
+//   - when an Append fails, the ledger becomes base with what is still under way: what the log will give on replay. What is under
+//     way was built on what failed; when it is settled repair mends what does not fit together.
 
 import (
+	"errors"
+	"maps"
 	"slices"
 
 	"github.com/troupe-io/troupe/actors/coordinator/record"
@@ -92,13 +95,49 @@ func (m *Machine) settleConsumer(c *consumer, err protocol.ErrorCode) {
 		}
 		c.derive()
 		c.seen, c.regexSeen = -1, -1 // what came of the last look is lost
+		c.torn = true
 		m.renewTimers(c)
+	}
+	if len(c.underWay) > 0 {
+		return
+	}
+	if c.torn && c.group.consumer == c && !c.group.converting {
+		m.repair(c)
 	}
 	if len(c.underWay) > 0 {
 		return
 	}
 	if c.base = nil; !c.written && len(c.members) == 0 && c.group.consumer == c {
 		m.dropConsumer(c) // it was never there, or has ended
+	}
+}
+
+// repair mends a ledger in which an edit is missing that later ones were built on: members that hold what another holds, or are
+// whom another is, are out and have to join anew; so is what was assigned to nobody.
+func (m *Machine) repair(c *consumer) {
+	c.torn = false
+	var out []string
+	for _, id := range c.memberIDs() {
+		x := c.members[id]
+		conflict := x.InstanceID != nil && c.statics[*x.InstanceID] != id
+		look := func(p tp) { conflict = conflict || c.owners[p.topic][p.partition] != id }
+		x.assigned.each(look)
+		x.revoking.each(look)
+		if conflict {
+			out = append(out, id)
+		}
+	}
+	e := m.edit(c)
+	for _, id := range slices.Sorted(maps.Keys(c.targets)) {
+		if c.members[id] == nil {
+			e.put(record.Key{Type: record.TargetAssignmentMember, Member: id}, nil)
+		}
+	}
+	if len(e.changes) > 0 {
+		e.append(func(protocol.ErrorCode) {})
+	}
+	if len(out) > 0 {
+		m.fenceMembers(c, out, nil)
 	}
 }
 
@@ -142,6 +181,12 @@ func (ch *change) encode(b *batch) {
 // decodeChange is a change as a record has it; the strings of key are the change's own.
 func decodeChange(key record.Key, value []byte) (change, error) {
 	ch := change{key: key}
+	switch key.Type {
+	case record.MemberMetadata, record.TargetAssignmentMember, record.CurrentMemberAssignment:
+		if key.Member == "" {
+			return ch, errors.New("a member without an id")
+		}
+	}
 	if value == nil {
 		return ch, nil
 	}
@@ -155,6 +200,9 @@ func decodeChange(key record.Key, value []byte) (change, error) {
 		var v record.Member
 		if v, err = record.ParseMember(value); v.Regex == nil {
 			v.Regex = new(string)
+		}
+		if err == nil && v.Classic != nil && len(v.Classic.Protocols) == 0 {
+			err = errors.New("a member of the classic protocol without a protocol")
 		}
 		v.Topics = sortedUnique(v.Topics)
 		ch.value = &v

@@ -34,5 +34,6 @@ func (m *Machine) consumerLoaded(c *consumer) {
 		c.regexMs, c.regexSeen = max(c.regexMs, r.Timestamp), max(c.regexSeen, r.Version)
 	}
 	m.renewTimers(c)
+	m.repair(c)
 	m.maybeDowngrade(c)
 }

@@ -61,7 +61,7 @@ func (b *Batch) Append(src *Source, key []byte, due int64, stamp *Stamp) {
 	at := len(buf)
 	buf = append(buf, value...)
 	if stamp != nil {
-		stamp.Number, stamp.Due = b.First+delta, due
+		stamp.Partition, stamp.Number, stamp.Due = b.Partition, b.First+delta, due
 		stamp.put(key, buf[at:], src.json)
 	}
 	b.buf = append(buf, 0) // headers

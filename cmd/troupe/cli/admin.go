@@ -22,7 +22,6 @@ type AdminAddr struct{ Addr string }
 // Flags adds --admin-addr to cmd.
 func (a *AdminAddr) Flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.Addr, "admin-addr", EnvOr("TROUPE_ADMIN_ADDR", defaultAdminAddr), "the broker's admin address, HOST:PORT (environment: TROUPE_ADMIN_ADDR)")
-	Complete(cmd, "admin-addr", cobra.NoFileCompletions)
 }
 
 // Ask gets a JSON answer from the broker.

@@ -41,8 +41,6 @@ type Client struct {
 func (c *Client) Flags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&c.Bootstrap, "bootstrap", "b", EnvOr("TROUPE_BOOTSTRAP", DefaultBootstrap), "brokers to ask first, HOST:PORT,… (environment: TROUPE_BOOTSTRAP)")
 	cmd.Flags().DurationVar(&c.Timeout, "timeout", 15*time.Second, "how long a request may take")
-	Complete(cmd, "bootstrap", cobra.NoFileCompletions)
-	Complete(cmd, "timeout", cobra.NoFileCompletions)
 }
 
 func (c *Client) seeds() ([]string, error) {
@@ -82,26 +80,39 @@ func (c *Client) Connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, err
 	if err != nil {
 		return nil, UsageError{err}
 	}
-	if err := c.hello(ctx, cl, seeds); err != nil {
-		cl.Close()
+	// While the library waits for the first answer on a connection it does not look at the context.
+	said := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(ctx, min(c.Timeout, helloTimeout))
+	defer cancel()
+	go func() { said <- c.hello(ctx, cl, seeds) }()
+	select {
+	case err = <-said:
+	case <-ctx.Done():
+		err = c.notKafka(ctx.Err())
+	}
+	if err != nil {
+		go cl.Close()
 		return nil, err
 	}
 	return cl, nil
 }
 
+// notKafka says that whoever listens there has not answered as a broker does.
+func (c *Client) notKafka(err error) error {
+	how := fmt.Sprintf("does not answer as a Kafka broker (%v)", err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		how = fmt.Sprintf("did not answer as a Kafka broker within %s", min(c.Timeout, helloTimeout))
+	}
+	return fmt.Errorf("something listens at %s, but %s. Is that the broker's Kafka address (kafka-addr), not another port?", c.Bootstrap, how)
+}
+
 // hello asks who the brokers are, and that one of them can be reached where it says it is.
 func (c *Client) hello(ctx context.Context, cl *kgo.Client, seeds []string) error {
-	limit := min(c.Timeout, helloTimeout)
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{} // none: only the brokers
 	resp, err := req.RequestWith(ctx, cl)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("something listens at %s, but did not answer as a Kafka broker within %s. Is that the broker's Kafka address (kafka-addr), not another port?", c.Bootstrap, limit)
-	case err != nil:
-		return fmt.Errorf("something listens at %s, but does not answer as a Kafka broker (%w). Is that the broker's Kafka address (kafka-addr), not another port?", c.Bootstrap, err)
+	if err != nil {
+		return c.notKafka(err)
 	}
 	var advertised []string
 	for _, b := range resp.Brokers {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -28,6 +29,19 @@ func Complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	}
 }
 
+// CompleteRest gives every flag under root that has no completion yet one that completes nothing: by default shells offer file names,
+// which only the flags named in files take.
+func CompleteRest(root *cobra.Command, files ...string) {
+	for _, cmd := range root.Commands() {
+		CompleteRest(cmd, files...)
+	}
+	root.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if _, has := root.GetFlagCompletionFunc(f.Name); !has && f.Value.Type() != "bool" && !slices.Contains(files, f.Name) {
+			Complete(root, f.Name, cobra.NoFileCompletions)
+		}
+	})
+}
+
 // Ask puts a question to the broker with a short time-out and without retries, for completions; a failure answers nothing.
 func (c *Client) Ask(cmd *cobra.Command, question func(context.Context, *kadm.Client, *kgo.Client) []string) []string {
 	parent := cmd.Context()
@@ -40,7 +54,7 @@ func (c *Client) Ask(cmd *cobra.Command, question func(context.Context, *kadm.Cl
 	if err != nil {
 		return nil
 	}
-	cl, err := kgo.NewClient(c.options(seeds, []kgo.Opt{kgo.DialTimeout(completionTimeout / 2), kgo.RequestRetries(0), kgo.RetryTimeout(completionTimeout)})...)
+	cl, err := kgo.NewClient(c.options(seeds, []kgo.Opt{kgo.DialTimeout(completionTimeout / 2), kgo.RequestRetries(0), kgo.RetryTimeout(completionTimeout), kgo.RequestTimeoutOverhead(completionTimeout)})...)
 	if err != nil {
 		return nil
 	}

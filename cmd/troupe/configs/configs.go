@@ -65,13 +65,14 @@ type entry struct {
 	Key       string  `json:"key"`
 	Value     *string `json:"value"` // null: secret
 	Source    string  `json:"source"`
-	Default   *string `json:"default"` // what unset would leave; null: not known
+	Default   *string `json:"default"` // null: the broker does not tell
 	Type      string  `json:"type"`
 	ReadOnly  bool    `json:"read_only"`
 	Sensitive bool    `json:"sensitive"`
 	Doc       string  `json:"doc"`
 
-	source kmsg.ConfigSource
+	source  kmsg.ConfigSource
+	beneath *string // what unset would leave; nil: not known
 }
 
 // own says whether the value was set on the resource itself, so that unset takes it away.
@@ -115,7 +116,15 @@ func describe(ctx context.Context, cl *kgo.Client, r resource) ([]entry, error) 
 	for _, c := range answer.Configs {
 		e := entry{Key: c.Name, Value: c.Value, Source: c.Source.String(), Type: strings.ToLower(c.ConfigType.String()), ReadOnly: c.ReadOnly,
 			Sensitive: c.IsSensitive, Doc: message(c.Documentation), source: c.Source}
-		e.Default = beneath(&e, r, c.ConfigSynonyms)
+		e.beneath = beneath(&e, r, c.ConfigSynonyms)
+		if e.source == kmsg.ConfigSourceDefaultConfig {
+			e.Default = e.Value
+		}
+		for _, s := range c.ConfigSynonyms {
+			if s.Source == kmsg.ConfigSourceDefaultConfig {
+				e.Default = s.Value
+			}
+		}
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b entry) int { return strings.Compare(a.Key, b.Key) })

@@ -140,7 +140,7 @@ func (e *editor) run(cmd *cobra.Command, a []string, changes []change) error {
 		c := &changes[i]
 		c.Old = known[c.Key].Value
 		if c.After = c.New; c.New == nil {
-			c.After = known[c.Key].Default
+			c.After = known[c.Key].beneath
 			if a, ok := after[c.Key]; ok {
 				c.After = a.Value
 			}

@@ -69,7 +69,6 @@ overwrite the offsets, so stop them first. A group that does not exist yet is ma
 	f.StringVar(&r.file, "from-file", "", "offsets from this CSV or JSON file; - is standard input")
 	f.BoolVar(&r.execute, "execute", false, "do it, instead of only showing it")
 	cli.Complete(cmd, "to", cobra.FixedCompletions([]string{"earliest", "latest", "current"}, cobra.ShellCompDirectiveNoFileComp))
-	cli.Complete(cmd, "shift-by", cobra.NoFileCompletions)
 	return cmd
 }
 

@@ -31,5 +31,8 @@ It reads only, and tells where a torn tail or a bad record stands. Best used whi
 			return err
 		}}
 	dump.Flags().StringVar(&dir, "data-dir", "data", "the broker's data directory")
+	cli.Complete(dump, "data-dir", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	})
 	return cli.Group("wal", "Look into the write-ahead log", dump)
 }

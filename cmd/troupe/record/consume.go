@@ -68,8 +68,6 @@ func NewConsume() *cobra.Command {
 	f.StringVar(&c.format, "format", "value", "value, key-value, json or a layout with % signs")
 	cli.Complete(cmd, "from", cobra.FixedCompletions([]string{"beginning", "end"}, noFiles))
 	cli.Complete(cmd, "format", cobra.FixedCompletions([]string{"value", "key-value", "json"}, noFiles))
-	cli.Complete(cmd, "partitions", cobra.NoFileCompletions)
-	cli.Complete(cmd, "count", cobra.NoFileCompletions)
 	f.BoolVar(&c.committed, "read-committed", false, "leave out records of open and aborted transactions")
 	return cmd
 }

@@ -67,9 +67,6 @@ An interrupt ends the reading; what was read is still delivered, and the exit co
 	f.BoolVar(&p.createTopic, "create-topic", false, "let the broker create the topic if it allows that")
 	f.Int32Var(&p.batchBytes, "batch-max-bytes", 1_000_012, "the largest batch, before compression")
 	f.BoolVarP(&p.quiet, "quiet", "q", false, "no summary and no progress on standard error")
-	for _, name := range []string{"key-separator", "key", "header", "rate", "partition", "batch-max-bytes"} {
-		cli.Complete(cmd, name, cobra.NoFileCompletions)
-	}
 	return cmd
 }
 

@@ -12,7 +12,10 @@ func groupRules(s *config.Settings) func(*groups.Config) {
 	policy := map[string]groups.Migration{"disabled": groups.MigrationDisabled, "upgrade": groups.MigrationUpgrade,
 		"downgrade": groups.MigrationDowngrade, "bidirectional": groups.MigrationBidirectional}[s.ConsumerMigrationPolicy]
 	return func(c *groups.Config) {
-		c.InitialRebalanceDelayMs = int32(s.GroupInitialRebalanceDelayMs)
+		c.InitialRebalanceDelayMs, c.MaxSize = s.GroupInitialRebalanceDelayMs, int(s.GroupMaxSize)
+		c.SessionTimeoutMinMs, c.SessionTimeoutMaxMs = s.GroupMinSessionMs, s.GroupMaxSessionMs
+		c.OffsetMetadataMaxBytes = int(s.OffsetMetadataMaxBytes)
+		c.OffsetsRetentionMs, c.RetentionCheckMs = s.OffsetsRetentionMinutes*60_000, s.OffsetsRetentionCheckMs
 		c.Consumer = groups.ConsumerConfig{SessionTimeoutMs: s.ConsumerSessionTimeoutMs,
 			HeartbeatIntervalMs: s.ConsumerHeartbeatIntervalMs, AssignmentIntervalMs: s.ConsumerAssignmentIntervalMs}
 		c.ConsumerMaxSize, c.ConsumerRegexRefreshMs = int(s.ConsumerMaxSize), s.ConsumerRegexRefreshMs

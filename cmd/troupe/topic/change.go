@@ -108,7 +108,5 @@ the order of records of one key see it broken once.`,
 	c.flags(cmd)
 	cmd.Flags().IntVar(&add, "add", 0, "how many to add")
 	cmd.Flags().IntVar(&total, "total", 0, "how many there shall be in all")
-	cli.Complete(cmd, "add", cobra.NoFileCompletions)
-	cli.Complete(cmd, "total", cobra.NoFileCompletions)
 	return cmd
 }

@@ -80,8 +80,6 @@ func newCreate() *cobra.Command {
 	cmd.Flags().StringArrayVarP(&configs, "config", "c", nil, "topic configuration KEY=VALUE (repeatable)")
 	cmd.Flags().BoolVar(&ifMissing, "if-not-exists", false, "a topic that exists already is no error")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "let the broker check it, and create nothing")
-	cli.Complete(cmd, "partitions", cobra.NoFileCompletions)
-	cli.Complete(cmd, "replication-factor", cobra.NoFileCompletions)
 	cli.Complete(cmd, "config", cli.TopicConfigs)
 	return cmd
 }

@@ -47,6 +47,9 @@ func BrokerConfigs(configs map[string]string) Opt {
 	return func(c *config) {
 		for k, v := range configs {
 			c.flags[k] = v
+			if k == "group.max.size" { // kfake's is for both protocols
+				c.flags["group.consumer.max.size"] = v
+			}
 		}
 	}
 }
@@ -67,10 +70,12 @@ type Cluster struct {
 	once  sync.Once
 }
 
-// NewCluster starts a broker and creates the seed topics. kfake's defaults: topics are not created by asking for them, and a topic
-// created without a number has 10 partitions.
+// NewCluster starts a broker and creates the seed topics. Its defaults are kfake's and those of Kafka's own integration tests: topics
+// are not created by asking for them, a topic created without a number has 10 partitions, a new group is not kept waiting.
 func NewCluster(opts ...Opt) (*Cluster, error) {
-	cfg := config{flags: map[string]string{"auto.create.topics.enable": "false", "num.partitions": "10"}}
+	cfg := config{flags: map[string]string{"auto.create.topics.enable": "false", "num.partitions": "10", "group.initial.rebalance.delay.ms": "0",
+		// What the tests choose lies below Kafka's lower bounds.
+		"group.consumer.min.heartbeat.interval.ms": "100", "group.consumer.min.session.timeout.ms": "1000"}}
 	for _, o := range opts {
 		o(&cfg)
 	}
@@ -144,6 +149,14 @@ func (c *Cluster) seed(seeds []seed) error {
 		select {
 		case <-c.ended:
 			return fmt.Errorf("the broker ended by itself: %v", c.cmd.ProcessState)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	// A group's first question makes the topic that holds the groups; in kfake they are just there.
+	for c.adm.FindGroupCoordinators(ctx, "any").Error() != nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no group coordinator within %s", startWithin)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
