@@ -40,7 +40,8 @@ func (c *C) modern(group, member string, t topic, change ...func(*kmsg.ConsumerG
 	for _, at := range resp.Assignment.Topics {
 		own.Topics = append(own.Topics, kmsg.ConsumerGroupHeartbeatRequestTopic{TopicID: at.TopicID, Partitions: at.Partitions})
 	}
-	return c.get(1, own).(*kmsg.ConsumerGroupHeartbeatResponse).MemberEpoch
+	c.shown.group = c.get(1, own).(*kmsg.ConsumerGroupHeartbeatResponse).MemberEpoch
+	return c.shown.group
 }
 
 // ConsumerGroupHeartbeat (KIP-848): joining, staying, leaving, static members, wrong fields, and the classic APIs on such a group. An
