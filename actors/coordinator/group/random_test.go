@@ -158,7 +158,7 @@ func (h *history) step() {
 		case 0:
 			h.m.DeleteGroup(h.now, h.waiter(c), []string{"g", "s0", "s1"}[h.rnd.IntN(3)])
 		case 1:
-			h.m.TopicDeleted(h.now, "u")
+			h.m.TopicDeleted(h.now, "u", [16]byte{})
 		case 2:
 			req := kmsg.NewPtrOffsetDeleteRequest()
 			req.Group = "s0"

@@ -254,7 +254,7 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) string {
 	case "delete":
 		w.m.DeleteGroup(w.now, waiter, group)
 	case "topic-deleted":
-		w.m.TopicDeleted(w.now, arg("topic", "t"))
+		w.m.TopicDeleted(w.now, arg("topic", "t"), [16]byte{})
 	case "describe":
 		w.m.DescribeGroup(waiter, group, int16(num("v", 6)))
 	case "list":
