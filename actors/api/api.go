@@ -47,8 +47,6 @@ type Settings struct {
 	NumPartitions     int32
 	ReplicationFactor int16
 	FetchMaxBytes     int32 // fetch.max.bytes
-	RequestMaxBytes   int32 // socket.request.max.bytes
-	FetchSessionsMax  int   // max.incremental.fetch.session.cache.slots
 	// GroupTopicPartitions and GroupTopicReplicationFactor are how __consumer_offsets is made
 	// (offsets.topic.num.partitions, offsets.topic.replication.factor).
 	GroupTopicPartitions        int32

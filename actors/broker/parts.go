@@ -114,8 +114,8 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 		LogSpace: func() (total, free int64, err error) { return p.files.Space(p.cfg.DataDir) },
 		Fetch:    api.NewFetchSessions(p.cfg.FetchSessionsMax, randomNumber),
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
-			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes, RequestMaxBytes: p.cfg.RequestMaxBytes,
-			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static,
+			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes,
+			Static:               p.cfg.Static,
 			GroupTopicPartitions: cmp.Or(p.cfg.GroupTopicPartitions, groupTopicPartitions), GroupTopicReplicationFactor: p.cfg.ReplicationFactor,
 			GroupConfigs: p.groupConfigs()}}
 	limits := connection.DefaultLimits()

@@ -1,5 +1,5 @@
-// Package archtest holds the house's two rules as tests: imports go one way, and actors are deterministic. It reads the
-// source (go/parser), so it needs no build and sees files of every build tag.
+// Package archtest holds the house's rules as tests: imports go one way, actors are deterministic, and each configuration is read by
+// somebody. The first two read the source only (go/parser): they need no build and see files of every build tag.
 package archtest
 
 import (

@@ -186,7 +186,7 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		return time.Duration(min(max(n, 0), 1<<53/int64(time.Millisecond))) * time.Millisecond
 	}
 	return broker.Config{
-		NodeID: s.NodeID, DataDir: s.DataDir, KafkaAddr: s.KafkaAddr, AdvertisedAddr: advertised, Rack: s.Rack, MemoryLimit: s.MemoryLimit,
+		NodeID: s.NodeID, DataDir: s.DataDir, KafkaAddr: s.KafkaAddr, AdvertisedAddr: advertised, Rack: s.Rack,
 		WALFileSize: s.WALFileSize, WALSizeLimit: s.WALSizeLimit, TailCacheBytes: s.TailCache, OpenSegmentFiles: int(s.OpenSegmentFiles),
 		AutoCreateTopics: s.AutoCreateTopics, NumPartitions: s.NumPartitions, ReplicationFactor: int16(s.ReplicationFactor),
 		MaxConnections: int(s.MaxConnections), MaxConnectionsPerIP: int(s.MaxConnectionsPerIP), ConnectionsMaxIdle: ms(s.ConnectionsMaxIdleMs),
