@@ -71,7 +71,7 @@ func newMode(mode, short, example string) *cobra.Command {
 	f := cmd.Flags()
 	f.SortFlags = false
 	b.BootstrapFlag(cmd)
-	f.StringVarP(&b.o.Topic, "topic", "t", "bench", "the topic; best one of its own")
+	f.StringVarP(&b.o.Topic, "topic", "t", "bench", "the topic; best one that nothing else uses")
 	cli.Complete(cmd, "topic", b.TopicNames(0))
 	produces := mode == load.Produce || mode == load.RoundTrip
 	if mode != load.Consume {
@@ -81,7 +81,7 @@ func newMode(mode, short, example string) *cobra.Command {
 		f.StringArrayVar(&b.configs, "topic-config", nil, "NAME=VALUE configuration of a topic that is created (repeatable)")
 	}
 	f.BoolVar(&b.o.DeleteTopic, "delete-topic", false, "delete the topic at the end, and before it is created if it exists")
-	f.IntVar(&b.o.Connections, "connections", 1, "producers or consumers, each with its own connection to each leader")
+	f.IntVar(&b.o.Connections, "connections", 1, "clients (producers, consumers), each with its own connection to each leader")
 	if mode != load.Consume {
 		f.IntVar(&b.o.Concurrency, "concurrency", 5, "requests in flight on each connection")
 		f.Float64Var(&b.o.Rate, "rate", 0, "records (or requests) a second in all, on a fixed schedule: latency counts from when a record was due; 0 sends as fast as answers come")
@@ -107,10 +107,10 @@ func newMode(mode, short, example string) *cobra.Command {
 		cli.ChoiceVar(cmd, &b.o.Client, "client", "", b.o.Client, []string{load.Native, load.Franz}, "native, which costs little, or franz: franz-go, as an application would use it")
 	}
 	f.DurationVar(&b.o.RequestTimeout, "request-timeout", 30*time.Second, "how long an answer may take before the connection is given up")
-	f.Uint64Var(&b.o.Seed, "seed", 0, "of random keys and payloads; 0 draws one")
-	f.DurationVar(&b.o.Interval, "interval", time.Second, "of the series and the progress line")
+	f.Uint64Var(&b.o.Seed, "seed", 0, "seed of random keys and payloads, to repeat a run; 0 draws one")
+	f.DurationVar(&b.o.Interval, "interval", time.Second, "time that an entry of the series, or a progress line, covers")
 	f.DurationVar(&b.progress, "progress", 0, "print a line this often; 0: on a terminal one line that is renewed, otherwise none")
-	cli.ChoiceVar(cmd, &b.format, "output", "o", b.format, []string{"table", "json", "csv"}, "how to show the result: table, json or csv")
+	cli.ChoiceVar(cmd, &b.format, "output", "o", b.format, []string{"table", "json", "csv"}, "a table for people, or json or csv for programs")
 	f.StringVar(&b.jsonFile, "json", "", "also write the result to this file as JSON")
 	f.StringVar(&b.csvFile, "csv", "", "also write the result to this file as CSV")
 	return cmd
