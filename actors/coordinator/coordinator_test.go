@@ -333,6 +333,30 @@ func TestLosingLeadershipAnswersWhoWaitsAndComingBackLoadsWhatWasCommitted(t *te
 	}
 }
 
+func TestATopicDeletedWhileTheCoordinatorLoadsTakesItsOffsetsAlong(t *testing.T) {
+	s := newStage(t)
+	old, anew := commit("old", 5, 1), commit("anew", 6, 1)
+	old.Topics[0].TopicID, anew.Topics[0].TopicID = [16]byte{1}, [16]byte{2}
+	s.ask(old)
+	s.ask(anew)
+	s.system.Send(s.partID, dismiss{})
+	for err := protocol.ErrNone; err != protocol.ErrNotCoordinator; { // until the coordinator has heard of it
+		_, err = s.fetch("old")
+	}
+	s.part.mu.Lock() // nothing of the log can be read
+	s.part.leads.Store(true)
+	s.system.Send(s.pid, LeadershipChanged{})
+	s.system.Send(s.pid, TopicDeleted{Topic: "t", ID: [16]byte{1}})
+	s.part.mu.Unlock()
+	s.ready()
+	if at, err := s.fetch("old"); at != -1 || err != 0 {
+		t.Errorf("the deleted topic's offset: %d, %v", at, err)
+	}
+	if at, err := s.fetch("anew"); at != 6 || err != 0 {
+		t.Errorf("the offset of the topic that has its name now: %d, %v", at, err)
+	}
+}
+
 func TestTimersFireThroughTheActor(t *testing.T) {
 	s := newStage(t)
 	join := kmsg.NewPtrJoinGroupRequest()

@@ -71,7 +71,7 @@ func (s *supervisor) Receive(ctx actor.Context) {
 	case controller.ImageChanged:
 		for _, t := range m.Deleted {
 			for _, p := range sortedKeys(s.running) {
-				s.cfg.System.Send(s.running[p].pid, TopicDeleted{t.Name})
+				s.cfg.System.Send(s.running[p].pid, TopicDeleted{t.Name, t.ID})
 			}
 		}
 		s.cfg.System.Send(s.cfg.Controller, controller.ImageApplied{Index: m.Image.Index, Subscriber: ctx.Self()})
