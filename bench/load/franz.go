@@ -51,7 +51,7 @@ func newFranzProducer(r *run, id, partitions int) (*franzProducer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &franzProducer{r: r, id: int32(id), cl: cl, src: records.NewSource(o.Pattern, o.Seed, id), stripe: r.acks.Stripe(id), numbers: make([]int64, partitions),
+	return &franzProducer{r: r, id: int32(id), cl: cl, src: r.pool.Source(id), stripe: r.acks.Stripe(id), numbers: make([]int64, partitions),
 		plan: schedule.Plan{PerSecond: o.Rate, Of: int64(o.Connections), Phase: int64(id), Count: o.Count}}, nil
 }
 

@@ -87,7 +87,7 @@ type lane struct {
 
 func newProducer(r *run, id, partitions int) *producer {
 	o := r.o
-	p := &producer{r: r, id: int32(id), src: records.NewSource(o.Pattern, o.Seed, id), stripe: r.acks.Stripe(id), over: make(chan struct{}),
+	p := &producer{r: r, id: int32(id), src: r.pool.Source(id), stripe: r.acks.Stripe(id), over: make(chan struct{}),
 		links: map[int32]*link{}, current: id % partitions,
 		plan: schedule.Plan{PerSecond: o.Rate, Of: int64(o.Connections), Phase: int64(id), Count: o.Count}}
 	p.alarm = schedule.NewAlarm(p.ring)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/troupe-io/troupe/bench/load/latency"
+	"github.com/troupe-io/troupe/bench/load/records"
 	"github.com/troupe-io/troupe/bench/load/verify"
 	"github.com/troupe-io/troupe/bench/load/wire"
 )
@@ -39,6 +40,7 @@ type run struct {
 	errs        kinds
 	gaps        *gaps
 	verifier    *verify.Verifier
+	pool        *records.Pool
 	recordBytes int // key and value
 
 	failed, unacked, unsent, retries, noOffset atomic.Int64
@@ -195,6 +197,7 @@ func (r *run) produce(ctx context.Context, admin *admin, partitions int) (*Repor
 			return nil, err
 		}
 	}
+	r.pool = records.NewPool(o.Pattern, o.Seed)
 	senders, err := r.senders(ctx, partitions)
 	if err != nil {
 		return nil, err

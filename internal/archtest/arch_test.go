@@ -24,7 +24,8 @@ var imports = map[string][]string{
 	"cmd":               {"*"},
 	"sim":               {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
 	"bench":             {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
-	"test":              nil, // black box: it knows the binary and the wire, nothing of the inside
+	"test":              nil,          // black box: it knows the binary and the wire, nothing of the inside
+	"bench/load":        {"protocol"}, // a client program: it knows the wire, nothing of the inside; time and goroutines are its own
 	"internal/archtest": nil,
 	"internal/apitable": {"actors", "raftactor", "storage", "protocol", "invariant", "actorsystem"},
 }

@@ -19,7 +19,7 @@ func TestKgo(t *testing.T) {
 	b := harness.Start(t, "--group.initial.rebalance.delay.ms", "0",
 		"--group.consumer.heartbeat.interval.ms", "1000", "--group.consumer.min.heartbeat.interval.ms", "1000")
 	awaitGroups(t, b)
-	records := "50000"
+	records := "500000" // the suite's own default
 	if *quick {
 		records = "5000"
 	}

@@ -5,6 +5,7 @@ package records
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -58,54 +59,75 @@ func (p *Pattern) Check() error {
 	return nil
 }
 
-// Source yields keys and values. It is for one goroutine.
-type Source struct {
-	p     Pattern
-	rng   *rand.Rand
-	zipf  *rand.Zipf
-	key   []byte
-	next  int64
-	pool  []byte
-	at    int
-	json  bool
-	count int // values in the pool
+// Pool is the values of a pattern, made once and shared by all sources of a run: they only read it.
+type Pool struct {
+	p      Pattern
+	seed   uint64
+	values []byte
 }
 
-// NewSource makes the source of one producer.
-func NewSource(p Pattern, seed uint64, producer int) *Source {
-	rng := rand.New(rand.NewPCG(seed, uint64(producer)))
-	s := &Source{p: p, rng: rng, json: p.Payload == "json"}
+// NewPool makes the values.
+func NewPool(p Pattern, seed uint64) *Pool {
+	count := 1
+	if p.Size > 0 {
+		count = max(1, poolBytes/p.Size)
+	}
+	l := &Pool{p: p, seed: seed, values: make([]byte, 0, count*p.Size)}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for range count {
+		l.values = p.appendValue(l.values, rng)
+	}
+	return l
+}
+
+// Source yields keys and values. It is for one goroutine.
+type Source struct {
+	p    Pattern
+	rng  *rand.Rand
+	zipf *rand.Zipf
+	key  []byte
+	next int64
+	pool []byte
+	at   int
+	json bool
+}
+
+// Source makes the source of one producer.
+func (l *Pool) Source(producer int) *Source {
+	p := l.p
+	rng := rand.New(rand.NewPCG(l.seed, uint64(producer)+1))
+	s := &Source{p: p, rng: rng, json: p.Payload == "json", pool: l.values}
 	if p.Keys != "none" {
 		s.key = make([]byte, p.KeySize)
 	}
 	if p.Keys == "zipf" {
 		s.zipf = rand.NewZipf(rng, zipfSkew, 1, uint64(p.KeyCount-1))
 	}
-	s.count = 1
 	if p.Size > 0 {
-		s.count = max(1, poolBytes/p.Size)
-	}
-	s.pool = make([]byte, 0, s.count*p.Size)
-	for range s.count {
-		s.pool = s.value(s.pool)
+		s.at = rng.IntN(len(l.values)/p.Size) * p.Size
 	}
 	return s
+}
+
+// NewSource makes a source with a pool of its own.
+func NewSource(p Pattern, seed uint64, producer int) *Source {
+	return NewPool(p, seed).Source(producer)
 }
 
 var words = strings.Fields("actor batch broker cluster commit consumer epoch fetch follower group index leader log mailbox " +
 	"message node offset partition producer quorum record replica segment sequence supervisor term topic vote voter write")
 
-// value appends one value of the pattern.
-func (s *Source) value(b []byte) []byte {
-	end := len(b) + s.p.Size
-	switch s.p.Payload {
+// appendValue appends one value of the pattern.
+func (p *Pattern) appendValue(b []byte, rng *rand.Rand) []byte {
+	end := len(b) + p.Size
+	switch p.Payload {
 	case "zero":
-		return append(b, make([]byte, s.p.Size)...)
+		return append(b, make([]byte, p.Size)...)
 	case "text":
-		return s.text(b, end)
+		return text(b, end, rng)
 	case "json":
 		at := len(b)
-		if s.p.Stamped {
+		if p.Stamped {
 			b = append(b, jsonPrefix...)
 			b = append(b, bytes.Repeat([]byte{'0'}, 2*stampBytes)...)
 			b = append(b, '"')
@@ -119,23 +141,23 @@ func (s *Source) value(b []byte) []byte {
 		} else {
 			b = append(b, `{"text":"`...)
 		}
-		b = s.text(b, end-len(`"}`))
-		if b = append(b, `"}`...); len(b) != at+s.p.Size {
+		b = text(b, end-len(`"}`), rng)
+		if b = append(b, `"}`...); len(b) != at+p.Size {
 			panic("a JSON value has the wrong size")
 		}
 		return b
 	}
-	zeros := int(s.p.Compressible * float64(s.p.Size))
-	for len(b) < end-zeros {
-		b = append(b, byte(s.rng.Uint32()))
+	noise := end - int(p.Compressible*float64(p.Size))
+	for len(b) < noise {
+		b = binary.LittleEndian.AppendUint64(b, rng.Uint64())
 	}
-	return append(b, make([]byte, end-len(b))...)
+	return append(b[:noise], make([]byte, end-noise)...)
 }
 
 // text appends words up to the length end.
-func (s *Source) text(b []byte, end int) []byte {
+func text(b []byte, end int, rng *rand.Rand) []byte {
 	for len(b) < end {
-		b = append(append(b, words[s.rng.IntN(len(words))]...), ' ')
+		b = append(append(b, words[rng.IntN(len(words))]...), ' ')
 	}
 	return b[:end]
 }
