@@ -33,6 +33,8 @@ type Config struct {
 	Replica   Replica
 	Actor     *actor.PID // the partition's
 	Group     group.Config
+	// Overloaded says that there is no memory for more groups and members: who comes new is told to try again. nil: there always is.
+	Overloaded func() bool
 }
 
 // timerSlackMs is by how much a time-out may be late: all that fall due within it cost one wake.
@@ -255,6 +257,11 @@ func (c *coordinator) request(r *Request) {
 	}
 	switch c.state {
 	case active:
+		if c.cfg.Overloaded != nil && c.machine.Grows(r.Body) && c.cfg.Overloaded() {
+			c.cfg.Metrics.Overloaded.Inc()
+			r.refuse(protocol.ErrCoordinatorNotAvailable)
+			return
+		}
 		c.open.add(r)
 		c.machine.Handle(c.nowMs(), r, r.Client, r.Body)
 	case loading:
