@@ -8,11 +8,11 @@ BIN      := bin/troupe
 ARGS     ?=
 
 # The packages whose state is shared by goroutines: what the race detector watches.
-RACE_PACKAGES = $(shell $(GO) list ./actorsystem/... ./actors/... ./raftactor/... ./storage/... ./protocol/... ./admin/...)
+RACE_PACKAGES = $(shell $(GO) list ./actorsystem/... ./actors/... ./raftactor/... ./storage/... ./protocol/... ./admin/... ./bench/load/...)
 ROUNDS        ?= 30
 FUZZTIME      ?= 5s
 
-.PHONY: build build-chaos run test race crash interop conformance bench-actors fuzz-short lint clean help
+.PHONY: build build-chaos run test race crash interop conformance semantics bench-actors bench-groups fuzz-short lint clean help
 
 build: ## the binary: bin/troupe
 	@mkdir -p bin
@@ -42,6 +42,23 @@ interop: build ## every client and Kafka's own tools, which it installs; ends wi
 
 conformance: build ## suites that others wrote, held against test/conformance/expected (QUICK=1, SUITE=kgo, UPDATE=1)
 	cd test/conformance && TROUPE_BIN=$(CURDIR)/$(BIN) $(GO) test -count=1 -timeout 40m -parallel 2 -v $(if $(SUITE),-run '(?i)^Test$(SUITE)$$') . $(if $(QUICK),-quick) $(if $(UPDATE),-update)
+
+semantics: build ## answers compared with Apache Kafka's, which Maven fetches (QUICK=1: with those recorded, without Java; RECORD=1: record; RUN=regexp: some)
+	@kafka=; [ -n "$(QUICK)" ] || if $(MAKE) -s bin/kafka-libs/pom.xml; then kafka="-kafka bin/kafka-libs"; \
+	  else echo "Apache Kafka 4.3.1 cannot be fetched (java, mvn and a Maven repository are needed): comparing with its recorded answers"; fi; \
+	$(GO) run ./test/semantics -troupe $(BIN) $$kafka $(if $(RECORD),-record) $(if $(RUN),-run '$(RUN)')
+
+bin/kafka-libs/pom.xml: test/semantics/kafka/pom.xml
+	@rm -rf bin/kafka-libs
+	@command -v java >/dev/null && command -v mvn >/dev/null && timeout 300 mvn -q -B -f test/semantics/kafka dependency:copy-dependencies \
+	  -DincludeScope=runtime -DoutputDirectory="$(CURDIR)/bin/kafka-libs" && cp $< $@
+
+bench-groups: build ## consumer groups against the limits: 1,000 groups' heartbeats, 10,000 commits/s, take-over after kill -9 (3 minutes, alone on the machine)
+	$(GO) test -c -o bin/groupload.test ./test/groupload
+	cd test/groupload && export TROUPE_BIN=$(CURDIR)/$(BIN) GROUPLOAD_LIMITS=1 && \
+	  GROUPLOAD_CLIENTS=100 GROUPLOAD_RATE=10000 GROUPLOAD_WARM=5 GROUPLOAD_SECONDS=20 $(CURDIR)/bin/groupload.test -test.run OffsetCommits && \
+	  GROUPLOAD_GROUPS=1000 GROUPLOAD_SECONDS=30 $(CURDIR)/bin/groupload.test -test.run Heartbeat && \
+	  $(CURDIR)/bin/groupload.test -test.run TakeOver
 
 bench-actors: ## benchmarks of the actors, without a client program
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),1s) ./bench/... $(shell $(GO) list ./actorsystem ./raftactor ./storage/wal ./actors/partition ./actors/connection)

@@ -203,7 +203,7 @@ var table = []*Setting{
 	{Key: "log.cleaner.dedupe.buffer.size", Kind: Bytes, Auto: defaultCleanerMap, Min: 1 << 20, Max: noMax,
 		Doc:   "Memory for the keys of the log that is being compacted, about 30 bytes a key; more keys take several rounds. The default is an eighth of memory-limit, at most 128MiB.",
 		field: func(s *Settings) any { return &s.CleanerMapBytes }},
-	{Key: "log.cleaner.io.max.bytes.per.second", Kind: Bytes, Default: "1GiB", Min: 1 << 20, Max: noMax, Unlimited: true,
+	{Key: "log.cleaner.io.max.bytes.per.second", Kind: Bytes, Default: "400MiB", Min: 1 << 20, Max: noMax, Unlimited: true,
 		Doc:   "How much the cleaner reads and writes in a second at most.",
 		field: func(s *Settings) any { return &s.CleanerIOBytes }},
 	{Key: "producer.id.expiration.ms", Kind: Int, Default: "86400000", Min: 1, Max: noMax,

@@ -20,7 +20,8 @@ const (
 	fixed          layoutKind = iota // a field of bytes bytes
 	text                             // a string, nullable or not
 	blob                             // a byte field, nullable or not
-	array                            // a nullable array of sub
+	array                            // an array of sub
+	nullableArray                    // an array of sub that may be null from version since on
 	nullableStruct                   // a byte, then sub unless it is -1
 	tags                             // a tagged field section; sub is the known ones
 	tagged                           // a known tagged field: sub
@@ -33,6 +34,7 @@ type layoutField struct {
 	from, to int16
 	kind     layoutKind
 	bytes    int16
+	since    int16
 	tag      uint32
 	memory   int32 // bytes of one element (array) or of the struct
 	sub      []layoutField
@@ -95,10 +97,10 @@ func (w *boundWalk) field(f *layoutField) {
 		n := len(w.bytes(w.compact, 4))
 		w.spend(int64(n))
 		w.aliased = w.aliased || n > 0
-	case array:
+	case array, nullableArray:
 		n := w.length(w.compact, 4)
-		if n > w.left() {
-			w.bad = true
+		if n > w.left() || n < 0 && (f.kind == array || w.version < f.since) {
+			w.bad = true // Kafka refuses a null that may not be as it refuses a body cut short
 		}
 		if n > 0 {
 			w.spend(int64(n) * int64(f.memory))

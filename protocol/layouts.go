@@ -93,7 +93,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: tags},
 	},
 	3: { // MetadataRequest
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.MetadataRequestTopic{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 1, memory: int32(unsafe.Sizeof(kmsg.MetadataRequestTopic{})), sub: []layoutField{
 			{from: 10, to: anyVersion, kind: fixed, bytes: 16},
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: tags},
@@ -280,7 +280,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 	},
 	9: { // OffsetFetchRequest
 		{from: 0, to: 7, kind: text},
-		{from: 0, to: 7, kind: array, memory: int32(unsafe.Sizeof(kmsg.OffsetFetchRequestTopic{})), sub: []layoutField{
+		{from: 0, to: 7, kind: nullableArray, since: 2, memory: int32(unsafe.Sizeof(kmsg.OffsetFetchRequestTopic{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
@@ -291,7 +291,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 9, to: anyVersion, kind: text},
 			{from: 9, to: anyVersion, kind: fixed, bytes: 4},
-			{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.OffsetFetchRequestGroupTopic{})), sub: []layoutField{
+			{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.OffsetFetchRequestGroupTopic{})), sub: []layoutField{
 				{from: 8, to: 9, kind: text},
 				{from: 10, to: anyVersion, kind: fixed, bytes: 16},
 				{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
@@ -575,7 +575,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.DescribeConfigsRequestResource{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: fixed, bytes: 1},
 			{from: 0, to: anyVersion, kind: text},
-			{from: 0, to: anyVersion, kind: array, memory: 16, sub: []layoutField{
+			{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: 16, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: text},
 			}},
 			{from: 0, to: anyVersion, kind: tags},
@@ -613,7 +613,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: tags},
 	},
 	35: { // DescribeLogDirsRequest
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.DescribeLogDirsRequestTopic{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.DescribeLogDirsRequestTopic{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
@@ -630,7 +630,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.CreatePartitionsRequestTopic{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: fixed, bytes: 4},
-			{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.CreatePartitionsRequestTopicAssignment{})), sub: []layoutField{
+			{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.CreatePartitionsRequestTopicAssignment{})), sub: []layoutField{
 				{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 					{from: 0, to: anyVersion, kind: fixed, bytes: 4},
 				}},
@@ -664,7 +664,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: tags},
 	},
 	41: { // DescribeDelegationTokenRequest
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.DescribeDelegationTokenRequestOwner{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.DescribeDelegationTokenRequestOwner{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: tags},
@@ -679,7 +679,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 	},
 	43: { // ElectLeadersRequest
 		{from: 1, to: anyVersion, kind: fixed, bytes: 1},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.ElectLeadersRequestTopic{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.ElectLeadersRequestTopic{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
@@ -711,7 +711,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.AlterPartitionAssignmentsRequestTopicPartition{})), sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
-				{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
+				{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: 4, sub: []layoutField{
 					{from: 0, to: anyVersion, kind: fixed, bytes: 4},
 				}},
 				{from: 0, to: anyVersion, kind: tags},
@@ -722,7 +722,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 	},
 	46: { // ListPartitionReassignmentsRequest
 		{from: 0, to: anyVersion, kind: fixed, bytes: 4},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.ListPartitionReassignmentsRequestTopic{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.ListPartitionReassignmentsRequestTopic{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
@@ -769,7 +769,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: tags},
 	},
 	50: { // DescribeUserSCRAMCredentialsRequest
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.DescribeUserSCRAMCredentialsRequestUser{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.DescribeUserSCRAMCredentialsRequestUser{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: tags},
 		}},
@@ -995,7 +995,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 				}},
 			}},
 			{from: 0, to: anyVersion, kind: tagged, tag: 1, sub: []layoutField{
-				{from: 0, to: anyVersion, kind: array, memory: 16, sub: []layoutField{
+				{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: 16, sub: []layoutField{
 					{from: 0, to: anyVersion, kind: fixed, bytes: 16},
 				}},
 			}},
@@ -1034,12 +1034,12 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: text},
 		{from: 0, to: anyVersion, kind: text},
 		{from: 0, to: anyVersion, kind: fixed, bytes: 4},
-		{from: 0, to: anyVersion, kind: array, memory: 16, sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: 16, sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 		}},
 		{from: 1, to: anyVersion, kind: text},
 		{from: 0, to: anyVersion, kind: text},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.ConsumerGroupHeartbeatRequestTopic{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.ConsumerGroupHeartbeatRequestTopic{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: fixed, bytes: 16},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
@@ -1127,7 +1127,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 		{from: 0, to: anyVersion, kind: text},
 		{from: 0, to: anyVersion, kind: fixed, bytes: 4},
 		{from: 0, to: anyVersion, kind: text},
-		{from: 0, to: anyVersion, kind: array, memory: 16, sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: 16, sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 		}},
 		{from: 0, to: anyVersion, kind: tags},
@@ -1369,21 +1369,21 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 			}},
 			{from: 0, to: anyVersion, kind: tags},
 		}},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.TaskIDs{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.TaskIDs{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
 			}},
 			{from: 0, to: anyVersion, kind: tags},
 		}},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.TaskIDs{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.TaskIDs{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
 			}},
 			{from: 0, to: anyVersion, kind: tags},
 		}},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.TaskIDs{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.TaskIDs{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 				{from: 0, to: anyVersion, kind: fixed, bytes: 4},
@@ -1396,18 +1396,18 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 			{from: 0, to: anyVersion, kind: fixed, bytes: 2},
 			{from: 0, to: anyVersion, kind: tags},
 		}},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.StreamsGroupHeartbeatRequestClientTag{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.StreamsGroupHeartbeatRequestClientTag{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: tags},
 		}},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.TaskOffset{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.TaskOffset{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: fixed, bytes: 4},
 			{from: 0, to: anyVersion, kind: fixed, bytes: 8},
 			{from: 0, to: anyVersion, kind: tags},
 		}},
-		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.TaskOffset{})), sub: []layoutField{
+		{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.TaskOffset{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
 			{from: 0, to: anyVersion, kind: fixed, bytes: 4},
 			{from: 0, to: anyVersion, kind: fixed, bytes: 8},
@@ -1427,7 +1427,7 @@ var requestLayouts = [kmsg.MaxKey + 1][]layoutField{
 	90: { // DescribeShareGroupOffsetsRequest
 		{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.DescribeShareGroupOffsetsRequestGroup{})), sub: []layoutField{
 			{from: 0, to: anyVersion, kind: text},
-			{from: 0, to: anyVersion, kind: array, memory: int32(unsafe.Sizeof(kmsg.DescribeShareGroupOffsetsRequestGroupTopic{})), sub: []layoutField{
+			{from: 0, to: anyVersion, kind: nullableArray, since: 0, memory: int32(unsafe.Sizeof(kmsg.DescribeShareGroupOffsetsRequestGroupTopic{})), sub: []layoutField{
 				{from: 0, to: anyVersion, kind: text},
 				{from: 0, to: anyVersion, kind: array, memory: 4, sub: []layoutField{
 					{from: 0, to: anyVersion, kind: fixed, bytes: 4},

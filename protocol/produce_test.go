@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -33,13 +34,14 @@ func checkProduce(t *testing.T, got *ProduceRequest, req *kmsg.ProduceRequest) {
 	if err := got.Decode(frame, at, req.Version); err != nil {
 		t.Fatal(err)
 	}
-	if got.Acks != req.Acks || got.TimeoutMs != req.TimeoutMillis || len(got.Topics) != len(req.Topics) {
+	wanted := merged(req)
+	if got.Acks != req.Acks || got.TimeoutMs != req.TimeoutMillis || len(got.Topics) != len(wanted) {
 		t.Fatalf("v%d: %+v, want %+v", req.Version, got, req)
 	}
 	if id := req.TransactionID; req.Version >= 3 && (id == nil) != (got.TransactionalID == nil) || id != nil && req.Version >= 3 && *id != string(got.TransactionalID) {
 		t.Fatalf("v%d: transactional id %q", req.Version, got.TransactionalID)
 	}
-	for i, want := range req.Topics {
+	for i, want := range wanted {
 		topic := got.Topics[i]
 		if req.Version >= 13 && topic.ID != want.TopicID || req.Version < 13 && string(topic.Name) != want.Topic {
 			t.Fatalf("v%d: topic %d is %q %x", req.Version, i, topic.Name, topic.ID)
@@ -54,6 +56,50 @@ func checkProduce(t *testing.T, got *ProduceRequest, req *kmsg.ProduceRequest) {
 			}
 			if p.Start < 1 || !bytes.Equal(frame[p.Start:p.Start+len(p.Records)], p.Records) {
 				t.Fatalf("v%d: records are not at %d", req.Version, p.Start)
+			}
+		}
+	}
+}
+
+// merged is what Kafka makes of a request's topics: one entry for each, with the last record set of each partition.
+func merged(req *kmsg.ProduceRequest) (topics []kmsg.ProduceRequestTopic) {
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			at := slices.IndexFunc(topics, func(o kmsg.ProduceRequestTopic) bool {
+				return req.Version >= 13 && o.TopicID == t.TopicID || req.Version < 13 && o.Topic == t.Topic
+			})
+			if at < 0 {
+				at = len(topics)
+				topics = append(topics, kmsg.ProduceRequestTopic{Topic: t.Topic, TopicID: t.TopicID})
+			}
+			parts := &topics[at].Partitions
+			if i := slices.IndexFunc(*parts, func(o kmsg.ProduceRequestTopicPartition) bool { return o.Partition == p.Partition }); i >= 0 {
+				(*parts)[i] = p
+			} else {
+				*parts = append(*parts, p)
+			}
+		}
+	}
+	return topics
+}
+
+func TestOfSeveralRecordSetsForOnePartitionTheLastCounts(t *testing.T) {
+	rnd := testRand(t)
+	var got ProduceRequest
+	for _, version := range []int16{3, 9, 12, 13} {
+		for _, most := range []int32{1, 3, 100} { // few to choose from: much is named again; many: the lists are searched by maps
+			for range 50 {
+				req := kmsg.NewPtrProduceRequest()
+				req.Version = version
+				for range rnd.IntN(60) {
+					kind := byte(rnd.Int32N(most))
+					topic := kmsg.ProduceRequestTopic{Topic: string('a' + rune(kind)), TopicID: [16]byte{kind + 1}}
+					for range rnd.IntN(60) {
+						topic.Partitions = append(topic.Partitions, kmsg.ProduceRequestTopicPartition{Partition: rnd.Int32N(most), Records: []byte{byte(rnd.Int32())}})
+					}
+					req.Topics = append(req.Topics, topic)
+				}
+				checkProduce(t, &got, req)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ import (
 //	v4     flexible
 //
 // A topic shows every configuration that is enforced, a broker its settings, the empty broker name the dynamic defaults of
-// all brokers. Loggers, client metrics and groups have no configuration here and show an empty list. On success the error
+// all brokers, a group its own values. Loggers and client metrics have no configuration here and show an empty list. On success the error
 // message is empty, not null, as Kafka has it.
 func init() { register(32, 1, 4, describeConfigs) }
 
@@ -87,6 +87,9 @@ func (d *configDescription) resource(r *kmsg.DescribeConfigsRequestResource) *re
 		if r.ResourceName == "" {
 			return refuseWith(kerr.InvalidRequest, "the resource's name must not be empty")
 		}
+		if r.ResourceType == kmsg.ConfigResourceTypeGroupConfig {
+			d.group(r.ResourceName)
+		}
 	default:
 		return refuseWith(kerr.InvalidRequest, "a resource of type %d has no configuration", int8(r.ResourceType))
 	}
@@ -151,6 +154,32 @@ func (d *configDescription) broker() {
 	}
 	d.unknown(d.image.Layers.Broker, kmsg.ConfigSourceDynamicBrokerConfig, seen)
 	d.unknown(d.image.Layers.Cluster, kmsg.ConfigSourceDynamicDefaultBrokerConfig, seen)
+}
+
+// group lists what a consumer group has; it need not exist.
+func (d *configDescription) group(name string) {
+	own := d.image.GroupConfigs[name]
+	for i := range d.c.Broker.Settings.GroupConfigs {
+		k := &d.c.Broker.Settings.GroupConfigs[i]
+		standard := fmt.Sprint(k.Default)
+		rc := kmsg.NewDescribeConfigsResponseResourceConfig()
+		rc.Name, rc.Value, rc.ConfigType, rc.Source = k.Name, &standard, kmsg.ConfigTypeInt, kmsg.ConfigSourceDefaultConfig
+		if !k.IsDefault {
+			rc.Source = kmsg.ConfigSourceStaticBrokerConfig
+		}
+		synonyms := []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{{Name: k.BrokerName(), Value: rc.Value, Source: rc.Source}}
+		if value, set := own[k.Name]; set {
+			rc.Value, rc.Source = &value, kmsg.ConfigSourceGroupConfig
+			synonyms = slices.Insert(synonyms, 0, kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{Name: k.Name, Value: rc.Value, Source: rc.Source})
+		}
+		if d.synonyms {
+			rc.ConfigSynonyms = synonyms
+		}
+		if d.docs {
+			rc.Documentation = &k.Doc
+		}
+		d.out = append(d.out, rc)
+	}
 }
 
 // dynamicDefaults lists what is set for all brokers.

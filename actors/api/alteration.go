@@ -135,7 +135,16 @@ func (b *Broker) alterable(a *alteration) *refusal {
 		if a.name == "" {
 			return refuseWith(kerr.InvalidRequest, "the resource needs a group's id")
 		}
-		return refuseWith(kerr.InvalidConfig, "Troupe enforces no configuration of groups")
+		values := map[string]string{} // the change by itself; the controller lays it over what the group has
+		for _, op := range a.change.Ops {
+			if op.Op == controller.OpSet {
+				values[op.Name] = op.Value
+			}
+		}
+		if err := b.Settings.GroupConfigs.Check(values); err != nil {
+			return refuseWith(kerr.InvalidConfig, "%v", err)
+		}
+		return nil
 	case kmsg.ConfigResourceTypeClientMetrics:
 		return refuseWith(kerr.InvalidRequest, "Troupe takes no subscriptions to clients' metrics")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/coordinator"
+	"github.com/troupe-io/troupe/actors/groupconfig"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/protocol"
@@ -52,6 +53,8 @@ type Settings struct {
 	// (offsets.topic.num.partitions, offsets.topic.replication.factor).
 	GroupTopicPartitions        int32
 	GroupTopicReplicationFactor int16
+	// GroupConfigs are the configurations that groups can have of their own.
+	GroupConfigs groupconfig.Keys
 	// Static describes the broker's configuration for DescribeConfigs: name → value, default?, read-only.
 	Static []StaticConfig
 }

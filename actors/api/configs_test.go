@@ -34,7 +34,7 @@ func TestDescribeConfigsInEveryVersion(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 		e := entry(t, r, "retention.ms")
-		if *e.Value != "1000" || e.Source != kmsg.ConfigSourceDynamicTopicConfig || e.ReadOnly || len(e.ConfigSynonyms) != 1 {
+		if *e.Value != " 1000 " || e.Source != kmsg.ConfigSourceDynamicTopicConfig || e.ReadOnly || len(e.ConfigSynonyms) != 1 {
 			t.Errorf("retention.ms %+v", e)
 		}
 		if version >= 3 && (e.ConfigType != kmsg.ConfigTypeLong || e.Documentation == nil) {
@@ -166,7 +166,8 @@ func TestIncrementalAlterConfigsInEveryVersion(t *testing.T) {
 			{topic, "a", "retention.ms", set, ptr("77"), 0, 77, true},
 			{topic, "a", "retention.ms", set, nil, kerr.InvalidRequest.Code, 77, true},
 			{topic, "a", "retention.ms", add, ptr("1"), kerr.InvalidConfig.Code, 77, true},
-			{topic, "a", "retention.ms", 9, ptr("1"), kerr.InvalidRequest.Code, 77, true},
+			{topic, "a", "retention.ms", 9, ptr("1"), kerr.UnknownServerError.Code, 77, true},
+			{topic, "a", "cleanup.policy", add, ptr(""), kerr.InvalidConfig.Code, 77, true},
 			{topic, "a", "retention.ms", del, nil, 0, 604800000, true},
 			{topic, "a", "cleanup.policy", sub, ptr("delete"), 0, 604800000, false},
 			{topic, "a", "cleanup.policy", add, ptr("compact"), 0, 604800000, false},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -125,7 +126,8 @@ type writer struct {
 	topic     string
 	partition int32
 	id        int64
-	size      int // of a value, bytes
+	size      int   // of a value, bytes
+	keys      int32 // its n-th record has the key n modulo this; 0: no key
 	batches   []*batch
 	next      int32
 	acked     int // batches[:acked] are acknowledged, all others not known to be
@@ -174,7 +176,12 @@ func (w *writer) build(records int32) *batch {
 		rec := []byte{0}
 		rec = binary.AppendVarint(rec, 0)
 		rec = binary.AppendVarint(rec, int64(i))
-		rec = binary.AppendVarint(rec, -1)
+		if w.keys > 0 {
+			key := strconv.Itoa(int((w.next + i) % w.keys))
+			rec = append(binary.AppendVarint(rec, int64(len(key))), key...)
+		} else {
+			rec = binary.AppendVarint(rec, -1)
+		}
 		rec = binary.AppendVarint(rec, int64(len(v)))
 		rec = append(rec, v...)
 		rec = binary.AppendVarint(rec, 0)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/troupe-io/troupe/actors/api"
 	"github.com/troupe-io/troupe/actors/coordinator/group"
+	"github.com/troupe-io/troupe/actors/groupconfig"
 	"github.com/troupe-io/troupe/actorsystem"
 )
 
@@ -45,6 +46,8 @@ type Config struct {
 
 	// GroupTopicPartitions is the number of partitions that __consumer_offsets is made with; 0: Kafka's default.
 	GroupTopicPartitions int32
+	// GroupConfigs are the configurations that consumer groups can have of their own, with this broker's limits; nil is Kafka's.
+	GroupConfigs groupconfig.Keys
 	// Groups sets what differs from Kafka's defaults in the rules of consumer groups; nil leaves them.
 	Groups func(*group.Config)
 

@@ -116,7 +116,8 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes, RequestMaxBytes: p.cfg.RequestMaxBytes,
 			FetchSessionsMax: p.cfg.FetchSessionsMax, Static: p.cfg.Static,
-			GroupTopicPartitions: cmp.Or(p.cfg.GroupTopicPartitions, groupTopicPartitions), GroupTopicReplicationFactor: p.cfg.ReplicationFactor}}
+			GroupTopicPartitions: cmp.Or(p.cfg.GroupTopicPartitions, groupTopicPartitions), GroupTopicReplicationFactor: p.cfg.ReplicationFactor,
+			GroupConfigs: p.groupConfigs()}}
 	limits := connection.DefaultLimits()
 	limits.RequestBytesMax = int64(p.cfg.RequestMaxBytes)
 	limits.BytesInFlightMax = p.cfg.InFlightPerConnection

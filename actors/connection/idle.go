@@ -23,8 +23,6 @@ import (
 )
 
 const (
-	// idleAfterMs is how long a client is silent before its connection is given to the attendant.
-	idleAfterMs = 400
 	// busyGapMs is the time between two requests below which a connection is worth a goroutine.
 	busyGapMs = 100
 	// attendPerSecond and attendBurst pace the attendant's rounds.
@@ -73,6 +71,7 @@ func (i *idlers) park(r *reader) bool {
 	if i.poll.add(s.wire.raw, i.lastID) != nil {
 		return false
 	}
+	s.metrics.silent.Inc()
 	r.id = i.lastID
 	i.readers[r.id] = r
 	s.parked = r
@@ -92,11 +91,19 @@ func (i *idlers) rouse(s *socket) {
 // release takes a reader out, under the lock.
 func (i *idlers) release(r *reader) {
 	delete(i.readers, r.id)
+	r.s.metrics.silent.Dec()
 	r.s.parked = nil
 	r.s.reading.Store(readerRuns)
 	i.poll.remove(r.s.wire.raw) // of a closed socket it is gone already
 	go r.run()
 	i.maybeClose()
+}
+
+// count is how many connections are here.
+func (i *idlers) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.readers)
 }
 
 // close lets the attendant end when the last connection has gone; nothing is taken over any more.

@@ -28,6 +28,7 @@ type Limits struct {
 	RequestsInFlightMax   int   // unanswered requests of one connection
 	ConnectionsMax        int   // max.connections; 0: no limit
 	ConnectionsPerIPMax   int   // max.connections.per.ip; 0: no limit
+	SilentAfterMs         int64 // a connection whose client says nothing for so long has no goroutine and no buffer
 	IdleMs                int64 // connections.max.idle.ms; 0: no limit
 	WriteStallMs          int64 // a client that takes not one byte of its answers for so long is closed
 	TickMs                int64 // how often deadlines are looked at
@@ -41,6 +42,7 @@ func DefaultLimits() Limits {
 		ControlRequestMax:     8 << 20,
 		BytesInFlightMax:      4 << 20,
 		RequestsInFlightMax:   128,
+		SilentAfterMs:         400,
 		IdleMs:                10 * 60 * 1000,
 		WriteStallMs:          60 * 1000,
 		TickMs:                100,
@@ -59,6 +61,7 @@ func (l Limits) withDefaults(budget *Budget) Limits {
 	set(&l.RequestBytesMax, d.RequestBytesMax)
 	set(&l.ControlRequestMax, d.ControlRequestMax)
 	set(&l.BytesInFlightMax, d.BytesInFlightMax)
+	set(&l.SilentAfterMs, d.SilentAfterMs)
 	set(&l.WriteStallMs, d.WriteStallMs)
 	set(&l.TickMs, d.TickMs)
 	set(&l.SlowFrameUnderPressMs, d.SlowFrameUnderPressMs)

@@ -71,6 +71,9 @@ func Listen(addr string) (*Listener, error) {
 // Addr is the address listened on, with the real port.
 func (d *Listener) Addr() net.Addr { return d.socket.Addr() }
 
+// Silent counts the connections whose clients say nothing at the moment: they have no goroutine.
+func (d *Listener) Silent() int { return d.idle.count() }
+
 // Close stops accepting. Connections live on; Drain or stopping the actor ends them.
 func (d *Listener) Close() {
 	if !d.closed.Swap(true) {
@@ -277,7 +280,7 @@ func (l *listener) sweep(ctx actor.Context) {
 		if reading == readerIdle && !busy && !slow {
 			continue
 		}
-		if reading == readerRuns && now-s.lastReadMs.Load() >= idleAfterMs && s.frameMs.Load() == 0 && s.reading.CompareAndSwap(readerRuns, readerAsked) {
+		if reading == readerRuns && now-s.lastReadMs.Load() >= limits.SilentAfterMs && s.frameMs.Load() == 0 && s.reading.CompareAndSwap(readerRuns, readerAsked) {
 			_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0)) // the reader sees that it has nothing to do
 		}
 		if since := s.writeMs.Load(); since != 0 {

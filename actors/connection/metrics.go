@@ -37,6 +37,7 @@ var closeReasonNames = [closeReasons]string{"client", "drained", "idle", "slow_r
 type Metrics struct {
 	accepted prometheus.Counter
 	open     prometheus.Gauge
+	silent   prometheus.Gauge
 	closed   [closeReasons]prometheus.Counter
 	bytesIn  prometheus.Counter
 	bytesOut prometheus.Counter
@@ -49,6 +50,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		accepted: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_accepted_total", Help: "Connections accepted."}),
 		open:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_open", Help: "Connections open now."}),
+		silent:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_silent", Help: "Open connections whose clients say nothing at the moment: they have no goroutine."}),
 		bytesIn:  prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_received_bytes_total", Help: "Bytes of requests read."}),
 		bytesOut: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_sent_bytes_total", Help: "Bytes of answers written."}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_in_flight_bytes", Help: "Bytes of requests that are not yet answered."}),
@@ -66,7 +68,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		m.calls[route.Key] = calls.WithLabelValues(kmsg.NameForKey(route.Key))
 	}
 	if r != nil {
-		r.MustRegister(m.accepted, m.open, m.bytesIn, m.bytesOut, m.inFlight, closed, calls)
+		r.MustRegister(m.accepted, m.open, m.silent, m.bytesIn, m.bytesOut, m.inFlight, closed, calls)
 	}
 	return m
 }

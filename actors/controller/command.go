@@ -76,12 +76,13 @@ type alterConfigs struct{ resources []ResourceChange }
 const (
 	ResourceTopic  byte = 2
 	ResourceBroker byte = 4
+	ResourceGroup  byte = 32
 )
 
 // ResourceChange is what is to become of one resource's own values.
 type ResourceChange struct {
-	Kind byte   // ResourceTopic or ResourceBroker
-	Name string // topic, node id, or "" for the dynamic defaults of all brokers
+	Kind byte   // ResourceTopic, ResourceBroker or ResourceGroup
+	Name string // topic, group, node id, or "" for the dynamic defaults of all brokers
 	// Replace drops every value that Ops do not set (legacy AlterConfigs).
 	Replace bool
 	Ops     []ConfigOp

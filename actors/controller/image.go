@@ -33,6 +33,8 @@ type Image struct {
 	Brokers    []Broker
 	// Layers are the broker-level defaults of topics as they hold on this broker.
 	Layers topicconfig.Layers
+	// GroupConfigs are the own values of consumer groups, by Kafka's names. Nobody may change it.
+	GroupConfigs map[string]map[string]string
 
 	topics   shards[string, *Topic]
 	topicIDs shards[TopicID, *Topic]

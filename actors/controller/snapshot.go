@@ -3,6 +3,7 @@ package controller
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -40,6 +41,13 @@ func (s *state) snapshot() []byte {
 	w.uint(uint64(len(topics)))
 	for _, t := range topics {
 		w.topic(t)
+	}
+	if len(s.groupConfigs) > 0 { // since groups have configurations; older checkpoints end here
+		w.uint(uint64(len(s.groupConfigs)))
+		for _, name := range slices.Sorted(maps.Keys(s.groupConfigs)) {
+			w.string(name)
+			w.values(s.groupConfigs[name])
+		}
 	}
 	return w.b
 }
@@ -116,6 +124,14 @@ func restore(b []byte, l local) (state, error) {
 			collisions.put(key, t.Name)
 		}
 		s.partitions += len(t.Partitions)
+	}
+	if r.err == nil && len(r.b) > 0 {
+		n := r.count(2)
+		s.groupConfigs = make(map[string]map[string]string, n)
+		for range n {
+			name := r.string()
+			s.groupConfigs[name] = r.values()
+		}
 	}
 	if err := r.end(); err != nil {
 		return s, fmt.Errorf("decode metadata snapshot of %d bytes: %w", len(b), err)

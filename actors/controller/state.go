@@ -46,8 +46,9 @@ type state struct {
 	partitions     int
 	nextGroup      wal.GroupID
 	nextProducerID int64
-	defaults       map[string]string           // dynamic defaults of all brokers
-	brokerConfigs  map[int32]map[string]string // dynamic values of one broker
+	defaults       map[string]string            // dynamic defaults of all brokers
+	brokerConfigs  map[int32]map[string]string  // dynamic values of one broker
+	groupConfigs   map[string]map[string]string // values of one consumer group
 
 	local local
 	base  *topicconfig.Config // of a topic without values of its own
@@ -170,6 +171,8 @@ func (s *state) alterConfigs(c *alterConfigs, out *outcome) {
 			r = s.alterTopic(change, out)
 		case ResourceBroker:
 			r = s.alterBroker(change, out)
+		case ResourceGroup:
+			r = s.alterGroup(change, out)
 		default:
 			r = refused(kerr.InvalidRequest, "a resource of type %d has no configuration that can be altered", change.Kind)
 		}
@@ -321,7 +324,7 @@ func (s *state) reconfigureAll(out *outcome) {
 
 // image is the state as everybody else sees it. prev shares its sorted list if the topics are the same.
 func (s *state) image(index uint64, leader int32, prev *Image) *Image {
-	i := &Image{Index: index, ClusterID: s.clusterID, Controller: leader, Brokers: s.brokers, Layers: s.layers(),
+	i := &Image{Index: index, ClusterID: s.clusterID, Controller: leader, Brokers: s.brokers, Layers: s.layers(), GroupConfigs: s.groupConfigs,
 		topics: s.topics, topicIDs: s.topicIDs, sorted: &sortedTopics{}}
 	if prev != nil && prev.topics.parts == s.topics.parts {
 		i.sorted = prev.sorted

@@ -54,13 +54,13 @@ func drawCommand(t *rapid.T, s *state) command {
 		}
 		return &createPartitions{[]MorePartitions{m}}
 	case 5:
-		r := ResourceChange{Kind: rapid.SampledFrom([]byte{ResourceTopic, ResourceBroker, 9}).Draw(t, "resource"), Replace: rapid.Bool().Draw(t, "replace")}
+		r := ResourceChange{Kind: rapid.SampledFrom([]byte{ResourceTopic, ResourceBroker, ResourceGroup, 9}).Draw(t, "resource"), Replace: rapid.Bool().Draw(t, "replace")}
 		r.Name = name.Draw(t, "name")
 		if r.Kind == ResourceBroker {
 			r.Name = rapid.SampledFrom([]string{"", "1", "2", "x"}).Draw(t, "broker")
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "ops") {
-			r.Ops = append(r.Ops, ConfigOp{rapid.SampledFrom([]string{"retention.ms", "cleanup.policy", "log.retention.ms", "log.cleanup.policy", "other"}).Draw(t, "key"),
+			r.Ops = append(r.Ops, ConfigOp{rapid.SampledFrom([]string{"retention.ms", "cleanup.policy", "log.retention.ms", "log.cleanup.policy", "consumer.session.timeout.ms", "other"}).Draw(t, "key"),
 				rapid.ByteRange(0, 4).Draw(t, "op"), rapid.SampledFrom([]string{"1", "delete", "", "x"}).Draw(t, "value")})
 		}
 		return &alterConfigs{[]ResourceChange{r}}

@@ -33,6 +33,8 @@ type Config struct {
 	Replica   Replica
 	Actor     *actor.PID // the partition's
 	Group     group.Config
+	// Overloaded says that there is no memory for more groups and members: who comes new is told to try again. nil: there always is.
+	Overloaded func() bool
 }
 
 // timerSlackMs is by how much a time-out may be late: all that fall due within it cost one wake.
@@ -72,7 +74,8 @@ type coordinator struct {
 	beganMs int64
 	machine *group.Machine
 	writer  *writer
-	upTo    int64 // where loading ends
+	upTo    int64          // where loading ends
+	deleted []TopicDeleted // while loading
 
 	open    openRequests
 	timer   actorsystem.Timer
@@ -95,8 +98,11 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *Request:
 		c.request(m)
 	case TopicDeleted:
-		if c.state == active {
-			c.machine.TopicDeleted(c.nowMs(), m.Topic)
+		switch c.state {
+		case active:
+			c.machine.TopicDeleted(c.nowMs(), m.Topic, m.ID)
+		case loading: // its offsets may stand in what is still to be read
+			c.deleted = append(c.deleted, m)
 		}
 	case *partition.Produced:
 		for i := range m.Results {
@@ -158,7 +164,7 @@ func (c *coordinator) leave(err protocol.ErrorCode) {
 		c.cfg.Metrics.Active.Dec()
 	}
 	m := c.machine
-	c.machine, c.writer, c.state = nil, nil, standby
+	c.machine, c.writer, c.state, c.deleted = nil, nil, standby, nil
 	c.disarm()
 	defer func() {
 		// A Machine that has just failed may fail again here: its requests are answered all the same.
@@ -181,6 +187,10 @@ func (c *coordinator) loadFrom(offset int64) {
 	if offset >= c.upTo {
 		c.state = active
 		c.machine.Loaded(c.nowMs())
+		for _, d := range c.deleted {
+			c.machine.TopicDeleted(c.nowMs(), d.Topic, d.ID)
+		}
+		c.deleted = nil
 		c.cfg.Metrics.Active.Inc()
 		level := zerolog.InfoLevel
 		if c.machine.Groups() == 0 {
@@ -247,6 +257,11 @@ func (c *coordinator) request(r *Request) {
 	}
 	switch c.state {
 	case active:
+		if c.cfg.Overloaded != nil && c.machine.Grows(r.Body) && c.cfg.Overloaded() {
+			c.cfg.Metrics.Overloaded.Inc()
+			r.refuse(protocol.ErrCoordinatorNotAvailable)
+			return
+		}
 		c.open.add(r)
 		c.machine.Handle(c.nowMs(), r, r.Client, r.Body)
 	case loading:

@@ -129,7 +129,7 @@ type stage struct {
 	frames *protocol.FramePool
 }
 
-func newStage(t testing.TB) *stage {
+func newStage(t testing.TB, change ...func(*Config)) *stage {
 	s := &stage{t: t, system: actorsystem.New(actorsystem.Config{Log: zerolog.Nop()}), frames: protocol.NewFramePool(1 << 20)}
 	t.Cleanup(s.system.Shutdown)
 	s.part = &fakePartition{system: s.system}
@@ -145,8 +145,12 @@ func newStage(t testing.TB) *stage {
 	cfg := group.DefaultConfig()
 	var ids atomic.Int64
 	cfg.InitialRebalanceDelayMs, cfg.NewID = 0, func() string { return fmt.Sprint(ids.Add(1)) }
-	s.pid = spawn(Spec(Config{System: s.system, Log: zerolog.Nop(), Metrics: NewMetrics(nil), Frames: s.frames,
-		Loader: spawn(LoaderSpec()), Replica: s.part, Actor: s.partID, Group: cfg}))
+	whole := Config{System: s.system, Log: zerolog.Nop(), Metrics: NewMetrics(nil), Frames: s.frames,
+		Loader: spawn(LoaderSpec()), Replica: s.part, Actor: s.partID, Group: cfg}
+	for _, f := range change {
+		f(&whole)
+	}
+	s.pid = spawn(Spec(whole))
 	s.ready()
 	return s
 }
@@ -330,6 +334,61 @@ func TestLosingLeadershipAnswersWhoWaitsAndComingBackLoadsWhatWasCommitted(t *te
 	d := s.ask(group.Describe{Group: "w", Version: 6}).(*kmsg.DescribeGroupsResponseGroup)
 	if d.State != "Stable" || len(d.Members) != 1 {
 		t.Errorf("the group came back as %s with %d members", d.State, len(d.Members))
+	}
+}
+
+func TestATopicDeletedWhileTheCoordinatorLoadsTakesItsOffsetsAlong(t *testing.T) {
+	s := newStage(t)
+	old, anew := commit("old", 5, 1), commit("anew", 6, 1)
+	old.Topics[0].TopicID, anew.Topics[0].TopicID = [16]byte{1}, [16]byte{2}
+	s.ask(old)
+	s.ask(anew)
+	s.system.Send(s.partID, dismiss{})
+	for err := protocol.ErrNone; err != protocol.ErrNotCoordinator; { // until the coordinator has heard of it
+		_, err = s.fetch("old")
+	}
+	s.part.mu.Lock() // nothing of the log can be read
+	s.part.leads.Store(true)
+	s.system.Send(s.pid, LeadershipChanged{})
+	s.system.Send(s.pid, TopicDeleted{Topic: "t", ID: [16]byte{1}})
+	s.part.mu.Unlock()
+	s.ready()
+	if at, err := s.fetch("old"); at != -1 || err != 0 {
+		t.Errorf("the deleted topic's offset: %d, %v", at, err)
+	}
+	if at, err := s.fetch("anew"); at != 6 || err != 0 {
+		t.Errorf("the offset of the topic that has its name now: %d, %v", at, err)
+	}
+}
+
+func TestWhoComesNewIsToldToTryAgainWhenMemoryIsUsedUp(t *testing.T) {
+	var pressed atomic.Bool
+	s := newStage(t, func(c *Config) { c.Overloaded = pressed.Load })
+	s.commit("old", 1)
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Version, join.Group, join.SessionTimeoutMillis, join.RebalanceTimeoutMillis, join.ProtocolType = 3, "w", 10_000, 10_000, "x"
+	join.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "p"}}
+	member := s.ask(join).(*kmsg.JoinGroupResponse)
+	pressed.Store(true)
+	again := *join
+	if r := s.ask(&again).(*kmsg.JoinGroupResponse); protocol.ErrorCode(r.ErrorCode) != protocol.ErrCoordinatorNotAvailable {
+		t.Errorf("a new member: %v", protocol.ErrorCode(r.ErrorCode))
+	}
+	large := *join
+	large.MemberID, large.Protocols = member.MemberID, []kmsg.JoinGroupRequestProtocol{{Name: "p", Metadata: make([]byte, 1<<20)}}
+	if r := s.ask(&large).(*kmsg.JoinGroupResponse); protocol.ErrorCode(r.ErrorCode) != protocol.ErrCoordinatorNotAvailable {
+		t.Errorf("a member that brings much more: %v", protocol.ErrorCode(r.ErrorCode))
+	}
+	if err := s.commit("new", 1); err != protocol.ErrCoordinatorNotAvailable {
+		t.Errorf("a commit of a new group: %v", err)
+	}
+	if err := s.commit("old", 2); err != 0 {
+		t.Errorf("a commit of a group that is there: %v", err)
+	}
+	beat := kmsg.NewPtrHeartbeatRequest()
+	beat.Group, beat.MemberID, beat.Generation = "w", member.MemberID, member.Generation
+	if r := s.ask(beat).(*kmsg.HeartbeatResponse); r.ErrorCode != 0 {
+		t.Errorf("a heartbeat of a member: %v", protocol.ErrorCode(r.ErrorCode))
 	}
 }
 

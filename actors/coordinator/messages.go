@@ -36,7 +36,10 @@ func (r *Request) answer(response any) {
 func (r *Request) refuse(err protocol.ErrorCode) { r.answer(group.ErrorResponse(r.Body, err)) }
 
 // TopicDeleted tells that a topic is gone, with the offsets that groups committed for it.
-type TopicDeleted struct{ Topic string }
+type TopicDeleted struct {
+	Topic string
+	ID    [16]byte // the deleted topic's; one that was made anew by that name has another
+}
 
 // LeadershipChanged tells a coordinator on standby that its replica may lead now.
 type LeadershipChanged struct{}

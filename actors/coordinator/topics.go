@@ -5,6 +5,7 @@ package coordinator
 import (
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/coordinator/group"
+	"github.com/troupe-io/troupe/actors/groupconfig"
 )
 
 // TopicsOf is the topics of the newest image that holder has, for group.Config.
@@ -38,4 +39,25 @@ func topicInfo(t *controller.Topic) (group.TopicInfo, bool) {
 		return group.TopicInfo{}, false
 	}
 	return group.TopicInfo{Name: t.Name, ID: t.ID, Partitions: int32(len(t.Partitions))}, true
+}
+
+// ConfigOf is the configuration of one group by the newest image that holder has, for group.Config. A value that a broker's limits no
+// longer allow still holds; the time-out is not below the heartbeat interval.
+func ConfigOf(holder *controller.Holder) func(string, group.ConsumerConfig) group.ConsumerConfig {
+	return func(name string, c group.ConsumerConfig) group.ConsumerConfig {
+		own := holder.Load().GroupConfigs[name]
+		if own == nil {
+			return c
+		}
+		set := func(to *int32, name string) {
+			if ms, ok := groupconfig.Parse(own[name]); ok {
+				*to = ms
+			}
+		}
+		set(&c.SessionTimeoutMs, groupconfig.SessionTimeout)
+		set(&c.HeartbeatIntervalMs, groupconfig.HeartbeatInterval)
+		set(&c.AssignmentIntervalMs, groupconfig.AssignmentInterval)
+		c.SessionTimeoutMs = max(c.SessionTimeoutMs, c.HeartbeatIntervalMs)
+		return c
+	}
 }

@@ -40,8 +40,9 @@ func TestAnswersAreThoseOfApacheKafka(t *testing.T) {
 	}{
 		{"Frames", testFrames}, {"ApiVersions", testAPIVersions}, {"Metadata", testMetadata}, {"DescribeTopicPartitions", testDescribeTopicPartitions},
 		{"Produce", testProduce}, {"ProduceAcks0", testProduceAcks0}, {"StoredBatch", testStoredBatch}, {"Idempotence", testIdempotence},
-		{"Fetch", testFetch}, {"ListOffsets", testListOffsets}, {"Configs", testConfigs}, {"Groups", testGroups},
-		{"ClientWithoutApiVersions", testClientWithoutAPIVersions}, {"OldApiVersions", testOldAPIVersions}, {"StoredCodec", testStoredCodec},
+		{"Fetch", testFetch}, {"ListOffsets", testListOffsets}, {"Configs", testConfigs}, {"Groups", testGroups}, {"Membership", testMembership},
+		{"ClientWithoutApiVersions", testClientWithoutAPIVersions}, {"AdvertisedVersions", testAdvertisedVersions},
+		{"OldApiVersions", testOldAPIVersions}, {"StoredCodec", testStoredCodec},
 		{"ElectLeaders", testElectLeaders}, {"UpdateFeatures", testUpdateFeatures},
 	} {
 		t.Run(group.name, func(t *testing.T) { group.test(t, b) })

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/troupe-io/troupe/test/harness"
 )
@@ -107,6 +108,9 @@ func (s suite) run(t *testing.T) {
 	runs, skips := l.patterns(*quick)
 	if *only != "" {
 		runs, skips = *only, ""
+	}
+	if runs == "" { // which would run everything
+		t.Fatalf("%s selects no test", file)
 	}
 	args := []string{"tool", "test2json", "-t", s.binary, "-test.v=test2json", "-test.timeout", s.timeout.String(), "-test.run", runs}
 	if skips != "" {
@@ -219,9 +223,16 @@ func envOr(key, fallback string) string {
 
 // awaitGroups waits until the broker serves groups: the first that asks for a coordinator makes the topic that holds the groups, and
 // tests that only look at groups or topics expect it to be there, as it is on a cluster that has been used.
-func awaitGroups(t *testing.T, b *harness.Broker) {
+func awaitGroups(t *testing.T, b *harness.Broker) { t.Helper(); awaitGroupsAt(t, b.Addr) }
+
+func awaitGroupsAt(t *testing.T, addr string) {
 	t.Helper()
-	adm := kadm.NewClient(b.Client())
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
 	for ctx := harness.Context(t); ; {
 		err := adm.FindGroupCoordinators(ctx, "any").Error()
 		if err == nil {

@@ -69,6 +69,12 @@ func init() {
 			})
 		}
 	}
+	add("consumer's subscription that cannot be read", func(c *C) {
+		req := join(c.name("group"))
+		req.ProtocolType, req.Protocols[0].Metadata = "consumer", []byte{0, 1, 0, 0, 0, 9, 0, 7}
+		c.patience = silentFor
+		c.ask(3, req)
+	})
 	groupStates("its member again", func(c *C, m *member) {
 		req := join(m.group)
 		req.MemberID = m.id

@@ -9,7 +9,7 @@ import (
 // ApiVersions: every version, the ranges of the APIs, names of software that are allowed, and versions that are too new. What Kafka
 // serves and Troupe does not is not compared.
 func init() {
-	served := []int16{0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 32, 33, 35, 37, 42, 44, 47, 60, 61, 75}
+	served := []int16{0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 32, 33, 35, 37, 42, 44, 47, 60, 61, 68, 69, 75}
 	only := func(resp kmsg.Response) {
 		r := resp.(*kmsg.ApiVersionsResponse)
 		var mine []kmsg.ApiVersionsResponseApiKey

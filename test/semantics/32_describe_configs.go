@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -48,11 +49,17 @@ func init() {
 		}
 	})
 	add("unknown names", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name, "no.such.key", "retention.ms")) })
-	add("empty list of names", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name, []string{}...)) })
-	add("list of no names", func(c *C) {
+	enforced := func(resp kmsg.Response) {
+		for i := range resp.(*kmsg.DescribeConfigsResponse).Resources {
+			r := &resp.(*kmsg.DescribeConfigsResponse).Resources[i]
+			r.Configs = slices.DeleteFunc(r.Configs, func(k kmsg.DescribeConfigsResponseResourceConfig) bool { return !slices.Contains(topicKeys, k.Name) })
+		}
+	}
+	add("null list of names", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name), enforced) })
+	add("empty list of names", func(c *C) {
 		req := describeConfigs(ofTopic, c.topic().name)
 		req.Resources[0].ConfigNames = []string{}
-		c.ask(4, req)
+		c.ask(4, req, enforced)
 	})
 	add("name twice", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name, "retention.ms", "retention.ms")) })
 	add("unknown topic", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.name("none"), "retention.ms")) })

@@ -71,6 +71,7 @@ func init() {
 		{"operation 4", []change{{4, "retention.ms", ptr("1")}}}, {"operation -1", []change{{-1, "retention.ms", ptr("1")}}}, {"operation 127", []change{{127, "retention.ms", ptr("1")}}},
 		{"key twice", []change{set("retention.ms", "1"), set("retention.ms", "2")}}, {"key set and deleted", []change{set("retention.ms", "1"), {1, "retention.ms", nil}}},
 		{"good and bad", []change{set("retention.ms", "1000"), set("segment.bytes", "x")}}, {"no changes", nil},
+		{"a key that Troupe does not enforce", []change{set("flush.ms", "1000")}},
 		{"codec", []change{set("compression.type", "lz4")}}, {"codec in capitals", []change{set("compression.type", "LZ4")}},
 	} {
 		add(w.name, func(c *C) {

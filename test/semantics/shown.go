@@ -24,10 +24,11 @@ type shown struct {
 	ids   map[string]string // what the broker made up → $kind1
 	count map[string]int
 	epoch int32 // the leader epoch of the case's topics
+	group int32 // the epoch that the case's KIP-848 group was found at; 0: there is none
 }
 
 func newShown(base int64) shown {
-	return shown{base, map[string]string{}, map[string]string{}, map[string]int{}, -1}
+	return shown{base, map[string]string{}, map[string]string{}, map[string]int{}, -1, 0}
 }
 
 // hidden are the fields that are not written down; settled are those of which only whether there is something is.
@@ -183,6 +184,10 @@ func (s *shown) number(name string, n int64) string {
 	case settled[name]:
 		if n > 0 {
 			return "…"
+		}
+	case s.group > 0 && (name == "MemberEpoch" || name == "AssignmentEpoch" || name == "Epoch"): // how many it took is a matter of timing
+		if n > 0 {
+			return fmt.Sprintf("G%+d", n-int64(s.group))
 		}
 	case strings.HasSuffix(name, "LeaderEpoch") || name == "Epoch":
 		if n >= 0 && s.epoch >= 0 {

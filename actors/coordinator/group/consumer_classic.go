@@ -44,7 +44,7 @@ func (m *Machine) joinConsumerAs(c *consumer, j join) protocol.ErrorCode {
 	case j.req.MemberID == unknownMember && j.req.InstanceID == nil && j.req.Version >= joinKnownMemberVersion:
 		m.reply(j.w, joinError(id, protocol.ErrMemberIDRequired))
 		return protocol.ErrNone
-	case subscription.ReadFrom(j.req.Protocols[0].Metadata) != nil || classicSize(j.req) > memberBytesMax:
+	case classicSize(j.req) > memberBytesMax || subscription.ReadFrom(j.req.Protocols[0].Metadata) != nil:
 		return protocol.ErrInconsistentGroupProtocol
 	}
 	before, err := c.classicJoiner(j.req, id)

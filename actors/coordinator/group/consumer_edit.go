@@ -8,6 +8,7 @@ package group
 //     way was built on what failed; when it is settled repair mends what does not fit together.
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -180,6 +181,12 @@ func (ch *change) encode(b *batch) {
 // decodeChange is a change as a record has it; the strings of key are the change's own.
 func decodeChange(key record.Key, value []byte) (change, error) {
 	ch := change{key: key}
+	switch key.Type {
+	case record.MemberMetadata, record.TargetAssignmentMember, record.CurrentMemberAssignment:
+		if key.Member == "" {
+			return ch, errors.New("a member without an id")
+		}
+	}
 	if value == nil {
 		return ch, nil
 	}
@@ -193,6 +200,9 @@ func decodeChange(key record.Key, value []byte) (change, error) {
 		var v record.Member
 		if v, err = record.ParseMember(value); v.Regex == nil {
 			v.Regex = new(string)
+		}
+		if err == nil && v.Classic != nil && len(v.Classic.Protocols) == 0 {
+			err = errors.New("a member of the classic protocol without a protocol")
 		}
 		v.Topics = sortedUnique(v.Topics)
 		ch.value = &v

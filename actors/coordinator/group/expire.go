@@ -135,13 +135,15 @@ func (m *Machine) DeleteGroup(nowMs int64, w Waiter, id string) {
 	m.reply(w, r)
 }
 
-// TopicDeleted drops the offsets that groups have of a topic.
-func (m *Machine) TopicDeleted(nowMs int64, topic string) {
+// TopicDeleted drops the offsets that groups have of a topic, but those of another topic that has its name by now.
+func (m *Machine) TopicDeleted(nowMs int64, topic string, id [16]byte) {
 	m.nowMs = nowMs
 	for _, g := range m.sorted() {
 		var gone []committed
 		for _, p := range g.partitions(topic) {
-			gone = append(gone, committed{topic, p, nil})
+			if o := g.offsets[topic][p]; !o.committed || o.TopicID == id || o.TopicID == [16]byte{} || id == [16]byte{} {
+				gone = append(gone, committed{topic, p, nil})
+			}
 		}
 		b := m.batch()
 		m.writeOffsets(b, g, gone)

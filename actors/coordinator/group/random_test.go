@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/troupe-io/troupe/actors/coordinator/record"
 	"github.com/troupe-io/troupe/protocol"
 )
 
@@ -156,7 +158,7 @@ func (h *history) step() {
 		case 0:
 			h.m.DeleteGroup(h.now, h.waiter(c), []string{"g", "s0", "s1"}[h.rnd.IntN(3)])
 		case 1:
-			h.m.TopicDeleted(h.now, "u")
+			h.m.TopicDeleted(h.now, "u", [16]byte{})
 		case 2:
 			req := kmsg.NewPtrOffsetDeleteRequest()
 			req.Group = "s0"
@@ -251,8 +253,30 @@ func (h *history) crash() {
 
 // compareWithReplay finds in a replay of the log all that must be durable.
 func (h *history) compareWithReplay() {
+	h.compareWith(h.log)
+	// What compaction leaves of the log must say the same: of each key in the clean part the last record, with or without the
+	// delete markers among them.
+	for _, clean := range []int{len(h.log) / 2, len(h.log)} {
+		last := map[string]int{}
+		for i, r := range h.log[:clean] {
+			last[string(r.Key)] = i
+		}
+		for _, markers := range []bool{true, false} {
+			kept := slices.Clone(h.log[:0])
+			for i, r := range h.log {
+				if i >= clean || last[string(r.Key)] == i && (markers || r.Value != nil) {
+					kept = append(kept, r)
+				}
+			}
+			h.compareWith(kept)
+		}
+	}
+}
+
+// compareWith is compareWithReplay of one form of the log.
+func (h *history) compareWith(log []record.Record) {
 	again := New(h.cfg)
-	for _, r := range h.log {
+	for _, r := range log {
 		if err := again.Replay(h.now, r.Key, r.Value); err != nil {
 			h.t.Fatal(err)
 		}

@@ -9,6 +9,18 @@ import (
 	"github.com/troupe-io/troupe/protocol"
 )
 
+// consumerLog is what a group with one member leaves in the log.
+var consumerLog = func() []record.Record {
+	w := newWorld(&testing.T{})
+	w.topics.set("t", 2)
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Version, req.Group, req.MemberID, req.RebalanceTimeoutMillis = 1, "g", "m", 1000
+	req.SubscribedTopicNames, req.Topics = []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	w.m.Handle(w.now, "w", Client{}, req)
+	w.drain()
+	return w.log
+}()
+
 func FuzzReplay(f *testing.F) {
 	key := record.AppendKey(nil, &record.Key{Type: record.GroupMetadata, Group: "g"})
 	g := kmsg.NewGroupMetadataValue()
@@ -21,9 +33,19 @@ func FuzzReplay(f *testing.F) {
 	}
 	f.Add(key, record.AppendGroup(nil, &g))
 	f.Add(record.AppendKey(nil, &record.Key{Type: record.OffsetCommit, Group: "g", Topic: "t"}), record.AppendOffset(nil, &record.Offset{}))
+	member := record.Member{ClientID: "c", Topics: []string{"t", "a"}, Classic: &record.ClassicMember{Protocols: []record.ClassicProtocol{{Name: "range", Metadata: subscription("t")}}}}
+	f.Add(record.AppendKey(nil, &record.Key{Type: record.MemberMetadata, Group: "g", Member: "m"}), record.AppendMember(nil, &member))
+	current := record.CurrentAssignment{MemberEpoch: 3, State: 2, Assigned: []record.TopicPartitions{{TopicID: idOf("t"), Partitions: []int32{1, 0, 1}, Epochs: []int32{1, 2, 3}}}}
+	f.Add(record.AppendKey(nil, &record.Key{Type: record.CurrentMemberAssignment, Group: "g", Member: "m"}), record.AppendCurrent(nil, &current))
+	f.Add(record.AppendKey(nil, &record.Key{Type: record.RegularExpression, Group: "g", Regex: "a("}), record.AppendRegex(nil, &record.ResolvedRegex{Topics: []string{"b", "a"}}))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		w := newWorld(t)
+		w.topics.set("t", 2)
 		w.m = New(w.cfg)
+		// A group of KIP-848 with a member stands in the log already.
+		for _, r := range consumerLog {
+			w.m.Replay(1, r.Key, r.Value)
+		}
 		w.m.Replay(1, key, value)
 		w.m.Loaded(1)
 		w.check()

@@ -254,7 +254,7 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) string {
 	case "delete":
 		w.m.DeleteGroup(w.now, waiter, group)
 	case "topic-deleted":
-		w.m.TopicDeleted(w.now, arg("topic", "t"))
+		w.m.TopicDeleted(w.now, arg("topic", "t"), [16]byte{})
 	case "describe":
 		w.m.DescribeGroup(waiter, group, int16(num("v", 6)))
 	case "list":
@@ -452,8 +452,12 @@ func (w *world) check() {
 			if x.syncWaiter != nil && c.state != CompletingRebalance {
 				w.t.Errorf("group %s: member %s waits for a sync in state %v", g.id, x.id, c.state)
 			}
+			named := map[string]bool{}
 			for _, p := range x.protocols {
-				supported[p.Name]++
+				if !named[p.Name] {
+					supported[p.Name]++
+				}
+				named[p.Name] = true
 			}
 			if x.instanceID != nil && c.statics[*x.instanceID] != x.id {
 				w.t.Errorf("group %s: instance %s does not lead to %s", g.id, *x.instanceID, x.id)

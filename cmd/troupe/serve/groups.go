@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	groups "github.com/troupe-io/troupe/actors/coordinator/group"
+	"github.com/troupe-io/troupe/actors/groupconfig"
 	"github.com/troupe-io/troupe/config"
 )
 
@@ -21,4 +22,18 @@ func groupRules(s *config.Settings) func(*groups.Config) {
 		c.ConsumerMaxSize, c.ConsumerRegexRefreshMs = int(s.ConsumerMaxSize), s.ConsumerRegexRefreshMs
 		c.ConsumerAssignors, c.ConsumerMigration = strings.Split(s.ConsumerAssignors, ","), policy
 	}
+}
+
+// groupConfigs are the configurations that consumer groups can have of their own, within the limits of the settings.
+func groupConfigs(s *config.Settings) groupconfig.Keys {
+	keys := groupconfig.Default()
+	set := func(name string, value, least, most int32) {
+		k := keys.Lookup(name)
+		k.IsDefault = k.Default == value
+		k.Default, k.Min, k.Max = value, least, most
+	}
+	set(groupconfig.SessionTimeout, s.ConsumerSessionTimeoutMs, s.ConsumerMinSessionTimeoutMs, s.ConsumerMaxSessionTimeoutMs)
+	set(groupconfig.HeartbeatInterval, s.ConsumerHeartbeatIntervalMs, s.ConsumerMinHeartbeatIntervalMs, s.ConsumerMaxHeartbeatIntervalMs)
+	set(groupconfig.AssignmentInterval, s.ConsumerAssignmentIntervalMs, 0, keys.Lookup(groupconfig.AssignmentInterval).Max)
+	return keys
 }

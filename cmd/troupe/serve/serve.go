@@ -192,7 +192,7 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		InFlightPerConnection: s.InFlightPerConn, InFlightTotal: s.InFlightTotal,
 		RequestMaxBytes: int32(s.RequestMaxBytes), FetchMaxBytes: int32(s.FetchMaxBytes), FetchSessionsMax: int(s.FetchSessions),
 		RetentionCheckInterval: ms(s.RetentionCheckMs), IndexIntervalBytes: s.IndexIntervalBytes,
-		GroupTopicPartitions: s.GroupTopicPartitions, Groups: groupRules(s),
+		GroupTopicPartitions: s.GroupTopicPartitions, Groups: groupRules(s), GroupConfigs: groupConfigs(s),
 		CleanerBackoff: ms(s.CleanerBackoffMs), CleanerMapBytes: s.CleanerMapBytes, CleanerIOBytesPerSecond: s.CleanerIOBytes,
 		SegmentDeleteDelay: ms(s.SegmentDeleteDelayMs), ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
 		Static: staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,

@@ -191,12 +191,22 @@ func (g *generator) array(list []ast.Stmt, loop *ast.ForStmt, from, to int) {
 	if memory == "" {
 		log.Fatalf("%s: array without make", g.request)
 	}
+	kind := "array"
+	for _, s := range list { // if version < N || l == 0 { a = []T{} }: null before N stays what it is, so it may be null from N on
+		if s, ok := s.(*ast.IfStmt); ok && strings.HasSuffix(text(s.Cond), " || l == 0") {
+			since, cut := strings.CutPrefix(text(s.Cond), "version < ")
+			if !cut {
+				log.Fatalf("%s: condition %q is not known", g.request, text(s.Cond))
+			}
+			kind = "nullableArray, since: " + strings.TrimSuffix(since, " || l == 0")
+		}
+	}
 	body := loop.Body.List
 	if first, ok := body[0].(*ast.AssignStmt); ok && strings.HasPrefix(text(first.Rhs[0]), "&a[i]") {
-		g.nest("array", body[1:], from, to, memory)
+		g.nest(kind, body[1:], from, to, memory)
 		return
 	}
-	g.nest("array", []ast.Stmt{&ast.BlockStmt{List: body}}, from, to, memory)
+	g.nest(kind, []ast.Stmt{&ast.BlockStmt{List: body}}, from, to, memory)
 }
 
 // primitive emits a field that is neither array nor struct.

@@ -42,6 +42,10 @@ func clients(dir string) []client {
 	}
 }
 
+// sessions lets members of KIP-848 groups have the session time-outs of the classic ones, which the broker decides there.
+var sessions = []string{"--group.consumer.min.session.timeout.ms", "6000", "--group.consumer.session.timeout.ms", "6000",
+	"--group.consumer.min.heartbeat.interval.ms", "1000", "--group.consumer.heartbeat.interval.ms", "1000"}
+
 // result is one cell of the table.
 type result struct {
 	text string // pass, gap, FAIL, missing (not installed), - (left out on request)
@@ -82,7 +86,7 @@ func TestMatrix(t *testing.T) {
 			}
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				b := harness.Start(t)
+				b := harness.Start(t, sessions...)
 				t.Run("version", func(t *testing.T) {
 					if got := start(t, c, b.Addr).version; got != e.version {
 						t.Errorf("this is %s %s, expected.txt says %s", c.name, got, e.version)

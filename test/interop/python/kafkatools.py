@@ -29,3 +29,10 @@ def tools(*commands):
     for command, (code, text) in zip(commands, results):
         assert code == 0, f"{' '.join(command)}: exit {code}\n{text}"
     return [text for _, text in results]
+
+
+def start_tool(command):
+    """Starts one tool as a process of its own, with a standard input; both outputs come as one."""
+    libs = os.environ["TROUPE_JAVA_LIBS"]
+    return subprocess.Popen(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{libs}/*", *command],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
