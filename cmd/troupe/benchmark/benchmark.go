@@ -185,13 +185,13 @@ func (b *benchmark) run(cmd *cobra.Command) error {
 		if err == nil {
 			err = ctx.Err()
 		}
-		return explain(err)
+		return b.explain(err)
 	}
 	if werr := b.write(cmd.OutOrStdout(), report); werr != nil {
 		return werr
 	}
 	if err != nil {
-		return explain(err)
+		return b.explain(err)
 	}
 	if faults := report.Faults(); len(faults) > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "troupe: bench %s: records: %s\n", b.o.Mode, strings.Join(faults, ", "))
@@ -201,8 +201,11 @@ func (b *benchmark) run(cmd *cobra.Command) error {
 }
 
 // explain says what to do about an error of a run.
-func explain(err error) error {
+func (b *benchmark) explain(err error) error {
 	if strings.Contains(err.Error(), "UNKNOWN_TOPIC_OR_PARTITION") {
+		if b.o.Mode == load.Consume {
+			return fmt.Errorf("%w; see `troupe topic list`", err)
+		}
 		return fmt.Errorf("%w; --create-topic creates it", err)
 	}
 	return err
