@@ -2,8 +2,10 @@ package wal_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,6 +239,22 @@ func TestDumpShowsRecordsAndDamage(t *testing.T) {
 		"group=4 checkpoint index=9 term=2 reset=true", "voters=[5]", "group=2 remove", "end"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("dump lacks %q:\n%s", want, out.String())
+		}
+	}
+	// Programs read these names: they stay.
+	var lines []string
+	if err := wal.Walk(m, "/wal", func(d wal.Dumped) error {
+		line, err := json.Marshal(d)
+		lines = append(lines, string(line))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`{"kind":"file","file":"wal-0000000000000001.log","state":"begun","size":65536,"directory":"`, `{"kind":"write","file":"wal-0000000000000001.log","offset":4096,"write":1,`,
+		`"group":2,"type":"entry","index":1,"term":1,"entry_type":"EntryNormal","size":`, `"group":2,"type":"hard-state","term":1,"vote":3,"commit":0}`,
+		`"group":4,"type":"checkpoint","index":9,"term":2,"reset":true,"data_size":0,"voters":[5]}`, `"group":2,"type":"remove"}`, `"state":"complete"}`} {
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, want) }) {
+			t.Errorf("the walk lacks %s:\n%s", want, strings.Join(lines, "\n"))
 		}
 	}
 	l := a.Groups[0].Locations[0]
