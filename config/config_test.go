@@ -40,9 +40,6 @@ func TestTheDefaultsAreAllowed(t *testing.T) {
 	if s.KafkaAddr != "127.0.0.1:9092" || s.NodeID != 1 || s.LogSegmentBytes != 1<<30 || s.MemoryLimit < 64<<20 {
 		t.Fatalf("%+v", s)
 	}
-	if s.TopicDefaults()["retention.ms"] != "604800000" || len(s.TopicDefaults()) != 15 {
-		t.Fatalf("topic defaults: %v", s.TopicDefaults())
-	}
 }
 
 func TestFlagsBeatTheEnvironmentWhichBeatsTheFile(t *testing.T) {

@@ -65,19 +65,19 @@ type Settings struct {
 	ConsumerRegexRefreshMs         int64
 	ConsumerMigrationPolicy        string
 
-	RetentionCheckMs     int64
-	IndexIntervalBytes   int64
-	SegmentDeleteDelayMs int64
-	ProducerIDExpiryMs   int64
-	CleanerBackoffMs     int64
-	CleanerMapBytes      int64
-	CleanerIOBytes       int64 // a second
+	RetentionCheckMs   int64
+	ProducerIDExpiryMs int64
+	CleanerBackoffMs   int64
+	CleanerMapBytes    int64
+	CleanerIOBytes     int64 // a second
 
 	// The defaults of topic configurations, by Kafka's broker names.
 	LogRetentionMs         int64
 	LogRetentionBytes      int64
 	LogSegmentBytes        int64
 	LogRollMs              int64
+	IndexIntervalBytes     int64
+	SegmentDeleteDelayMs   int64
 	MessageMaxBytes        int64
 	MessageTimestampType   string
 	MessageTimestampBefore int64
@@ -119,14 +119,3 @@ type Value struct {
 
 // Values lists every setting in the order of the table. The caller must not change it.
 func (s *Settings) Values() []Value { return s.values }
-
-// TopicDefaults are the defaults of topic configurations, by Kafka's topic names.
-func (s *Settings) TopicDefaults() map[string]string {
-	out := make(map[string]string)
-	for _, d := range table {
-		if d.TopicKey != "" {
-			out[d.TopicKey] = d.get(s)
-		}
-	}
-	return out
-}

@@ -117,6 +117,10 @@ func (d *configDescription) topic(name string) *refusal {
 		return refuseWith(kerr.UnknownTopicOrPartition, "there is no topic %q", name)
 	}
 	for _, e := range d.image.Layers.Describe(t.Configs) {
+		if _, own := t.Configs[e.Name]; own { // as it was understood, not as it was written
+			e.Value = e.Key.Canonical(e.Value)
+			e.Synonyms[0].Value = e.Value
+		}
 		d.add(e)
 	}
 	return nil

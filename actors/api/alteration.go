@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -135,10 +136,17 @@ func (b *Broker) alterable(a *alteration) *refusal {
 		if a.name == "" {
 			return refuseWith(kerr.InvalidRequest, "the resource needs a group's id")
 		}
-		values := map[string]string{} // the change by itself; the controller lays it over what the group has
+		// What the group will have, by this broker's limits. The controller does it again when the change's turn comes.
+		values := map[string]string{}
+		if !a.change.Replace {
+			maps.Copy(values, b.Metadata.Load().GroupConfigs[a.name])
+		}
 		for _, op := range a.change.Ops {
-			if op.Op == controller.OpSet {
+			switch op.Op {
+			case controller.OpSet:
 				values[op.Name] = op.Value
+			case controller.OpDelete:
+				delete(values, op.Name)
 			}
 		}
 		if err := b.Settings.GroupConfigs.Check(values); err != nil {

@@ -34,7 +34,7 @@ func TestDescribeConfigsInEveryVersion(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 		e := entry(t, r, "retention.ms")
-		if *e.Value != " 1000 " || e.Source != kmsg.ConfigSourceDynamicTopicConfig || e.ReadOnly || len(e.ConfigSynonyms) != 1 {
+		if *e.Value != "1000" || e.Source != kmsg.ConfigSourceDynamicTopicConfig || e.ReadOnly || len(e.ConfigSynonyms) != 1 || *e.ConfigSynonyms[0].Value != "1000" {
 			t.Errorf("retention.ms %+v", e)
 		}
 		if version >= 3 && (e.ConfigType != kmsg.ConfigTypeLong || e.Documentation == nil) {

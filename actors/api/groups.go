@@ -52,9 +52,8 @@ func (b *Broker) createGroupTopic() {
 	b.System.Send(b.Controller, &controller.CreateTopics{Ask: controller.Ask{TimeoutMs: autoCreateTimeoutMs, Done: b.groupTopicCreated}, Topics: []controller.NewTopic{{
 		Name: coordinator.Topic, Internal: true, Partitions: b.Settings.GroupTopicPartitions,
 		ReplicationFactor: b.Settings.GroupTopicReplicationFactor,
-		// Nothing of it may go by age or size, an offset is as old as its last commit: of each key the last record stays.
-		Configs: []controller.Setting{{Name: "cleanup.policy", Value: "compact"}, {Name: "compression.type", Value: "producer"}, {Name: "segment.bytes", Value: "104857600"},
-			{Name: "retention.ms", Value: "-1"}, {Name: "retention.bytes", Value: "-1"}},
+		// Compacted only, so that nothing of it goes by age or size: an offset is as old as its last commit.
+		Configs: []controller.Setting{{Name: "cleanup.policy", Value: "compact"}, {Name: "compression.type", Value: "producer"}, {Name: "segment.bytes", Value: "104857600"}},
 	}}})
 }
 

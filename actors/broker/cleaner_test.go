@@ -22,7 +22,7 @@ import (
 // restless makes the cleaner look every few milliseconds, at logs whose segments close soon.
 func restless(cfg *Config) {
 	cfg.CleanerBackoff, cfg.CleanerMapBytes, cfg.CleanerIOBytesPerSecond = 3*time.Millisecond, 1<<20, -1
-	cfg.RetentionCheckInterval, cfg.SegmentDeleteDelay = 5*time.Millisecond, 5*time.Millisecond
+	cfg.RetentionCheckInterval, cfg.Static = 5*time.Millisecond, deleteAfter(5)
 }
 
 var compacted = map[string]string{"cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0"}

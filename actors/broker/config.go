@@ -32,8 +32,6 @@ type Config struct {
 	AutoCreateTopics  bool
 	NumPartitions     int32
 	ReplicationFactor int16
-	// TopicDefaults are the defaults of topic configurations, by Kafka's topic names (retention.ms, …); all are there.
-	TopicDefaults map[string]string
 
 	MaxConnections        int
 	MaxConnectionsPerIP   int
@@ -52,15 +50,14 @@ type Config struct {
 	Groups func(*group.Config)
 
 	RetentionCheckInterval time.Duration
-	IndexIntervalBytes     int64
-	SegmentDeleteDelay     time.Duration
 	ProducerIDExpiry       time.Duration
 	// CleanerBackoff is how long the cleaner rests when no log needs it; CleanerMapBytes bounds its memory for keys;
 	// CleanerIOBytesPerSecond what it reads and writes, -1: no limit.
 	CleanerBackoff                           time.Duration
 	CleanerMapBytes, CleanerIOBytesPerSecond int64
 
-	// Static describes the broker's settings for DescribeConfigs, by Kafka's broker names.
+	// Static describes the broker's settings for DescribeConfigs, by Kafka's broker names. Those that are the default of a topic
+	// configuration (log.retention.ms, …) and were set are that.
 	Static []api.StaticConfig
 
 	Log        zerolog.Logger

@@ -110,8 +110,7 @@ func (r *replication) start(ctx actor.Context) error {
 		New: partition.NewSupervisor(partition.SupervisorConfig{
 			System: r.system, Raft: shard, Controller: metadata, Directory: r.directory, Segments: shared,
 			Dir: r.dataPath("topics"), Found: found, NodeID: r.cfg.NodeID, Housekeeping: r.cfg.RetentionCheckInterval, Log: r.cfg.Log, Observer: r.root,
-			Options: partition.Options{CheckpointAfter: checkpointAfter, ProducerExpiry: r.cfg.ProducerIDExpiry,
-				IndexIntervalBytes: r.cfg.IndexIntervalBytes, FileDeleteDelay: r.cfg.SegmentDeleteDelay},
+			Options: partition.Options{CheckpointAfter: checkpointAfter, ProducerExpiry: r.cfg.ProducerIDExpiry},
 		})})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"github.com/troupe-io/troupe/actors/topicconfig"
+	"github.com/troupe-io/troupe/actors/api"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/storage/vfs"
 )
@@ -84,15 +84,18 @@ type stage struct {
 func testConfig(log *logBook) Config {
 	cfg := Config{NodeID: 1, DataDir: "data", KafkaAddr: "127.0.0.1:0", MemoryLimit: 256 << 20,
 		WALFileSize: 1 << 20, WALSizeLimit: 8 << 20, TailCacheBytes: 8 << 20, OpenSegmentFiles: 100,
-		NumPartitions: 1, ReplicationFactor: 1, TopicDefaults: map[string]string{},
+		NumPartitions: 1, ReplicationFactor: 1,
 		MaxConnections: 1000, MaxConnectionsPerIP: 1000, InFlightPerConnection: 8 << 20, InFlightTotal: 64 << 20,
 		RequestMaxBytes: 8 << 20, FetchMaxBytes: 8 << 20, FetchSessionsMax: 100,
-		RetentionCheckInterval: time.Hour, IndexIntervalBytes: 4096, SegmentDeleteDelay: 50 * time.Millisecond, ProducerIDExpiry: time.Hour,
+		RetentionCheckInterval: time.Hour, ProducerIDExpiry: time.Hour,
+		Static:     deleteAfter(50),
 		Registerer: prometheus.NewRegistry(), Log: zerolog.New(log).Level(zerolog.InfoLevel), Version: "test"}
-	for _, k := range topicconfig.Keys() {
-		cfg.TopicDefaults[k.Name] = k.Default
-	}
 	return cfg
+}
+
+// deleteAfter sets log.segment.delete.delay.ms.
+func deleteAfter(ms int) []api.StaticConfig {
+	return []api.StaticConfig{{Name: "log.segment.delete.delay.ms", Value: fmt.Sprint(ms)}}
 }
 
 // raise starts a broker on files and waits until it is ready. It ends with the test.

@@ -62,7 +62,7 @@ func Parse(text string) (ms int32, ok bool) {
 	return int32(n), err == nil && n >= 0 && n <= valuesMax
 }
 
-// CheckNames checks values by themselves, as every broker would: known names, numbers.
+// CheckNames checks values by themselves, as every broker would: known names, numbers, and the rule between two that are both set.
 func CheckNames(values map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if Default().Lookup(name) == nil {
@@ -71,6 +71,10 @@ func CheckNames(values map[string]string) error {
 		if _, ok := Parse(values[name]); !ok {
 			return fmt.Errorf("%s: %q is not a number of milliseconds", name, values[name])
 		}
+	}
+	session, both := Parse(values[SessionTimeout])
+	if heartbeat, set := Parse(values[HeartbeatInterval]); both && set {
+		return checkOrder(session, heartbeat)
 	}
 	return nil
 }
@@ -86,7 +90,12 @@ func (k Keys) Check(values map[string]string) error {
 			return fmt.Errorf("%s: %d is not allowed; allowed on this broker: %d to %d", k[i].Name, ms, k[i].Min, k[i].Max)
 		}
 	}
-	if session, heartbeat := k.Value(values, SessionTimeout), k.Value(values, HeartbeatInterval); session <= heartbeat {
+	return checkOrder(k.Value(values, SessionTimeout), k.Value(values, HeartbeatInterval))
+}
+
+// checkOrder refuses a session that ends before the heartbeat that would keep it.
+func checkOrder(session, heartbeat int32) error {
+	if session <= heartbeat {
 		return fmt.Errorf("%s: %d is not allowed; allowed: more than %s, which is %d", SessionTimeout, session, HeartbeatInterval, heartbeat)
 	}
 	return nil

@@ -26,4 +26,7 @@ func TestTheSessionTimeOutMustExceedTheHeartbeatInterval(t *testing.T) {
 	if err := k.Check(map[string]string{SessionTimeout: "5001"}); err != nil {
 		t.Error(err)
 	}
+	if err := CheckNames(map[string]string{SessionTimeout: "5000", HeartbeatInterval: "5000"}); err == nil {
+		t.Error("a session time-out of one heartbeat interval, both of the group's own, was accepted")
+	}
 }

@@ -33,10 +33,6 @@ type Options struct {
 	CheckpointAfter time.Duration
 	// ProducerExpiry is producer.id.expiration.ms.
 	ProducerExpiry time.Duration
-	// IndexIntervalBytes is log.index.interval.bytes.
-	IndexIntervalBytes int64
-	// FileDeleteDelay is log.segment.delete.delay.ms.
-	FileDeleteDelay time.Duration
 }
 
 // partition is the state machine of one partition replica (Core lane; nothing here blocks).
@@ -210,14 +206,13 @@ func (p *partition) opened(m *raftactor.Opened) {
 }
 
 func (p *partition) segmentOptions() segment.Options {
-	c := p.Replica.Config()
-	return segmentOptions(c, p.Options)
+	return segmentOptions(p.Replica.Config())
 }
 
-func segmentOptions(c *topicconfig.Config, o Options) segment.Options {
+func segmentOptions(c *topicconfig.Config) segment.Options {
 	opt := segment.Options{
 		SegmentBytes: c.SegmentBytes, SegmentMs: c.SegmentMs, RetentionBytes: -1, RetentionMs: -1, Compact: c.CleanupCompact,
-		IndexInterval: o.IndexIntervalBytes, DeleteDelayMs: o.FileDeleteDelay.Milliseconds(),
+		IndexInterval: c.IndexIntervalBytes, DeleteDelayMs: c.FileDeleteDelayMs,
 	}
 	if c.CleanupDelete {
 		opt.RetentionBytes, opt.RetentionMs = c.RetentionBytes, c.RetentionMs

@@ -155,9 +155,9 @@ func newHouse(tb testing.TB, disk *vfs.Mem, s setup) *house {
 	}
 	def(&s.poolBytes, 8<<20)
 	def(&s.walBytes, 1<<20)
-	def(&s.options.IndexIntervalBytes, 4096)
 	if s.config == nil {
-		s.config = &topicconfig.Config{RetentionMs: -1, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentMs: 1 << 40, MaxMessageBytes: 1 << 20, CleanupDelete: true}
+		s.config = &topicconfig.Config{RetentionMs: -1, RetentionBytes: -1, SegmentBytes: 1 << 30, SegmentMs: 1 << 40, MaxMessageBytes: 1 << 20, CleanupDelete: true,
+			IndexIntervalBytes: 4096}
 	}
 	if s.files == nil {
 		s.files = disk

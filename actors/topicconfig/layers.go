@@ -136,7 +136,7 @@ func (l *Layers) Describe(own map[string]string) []Entry {
 		k := &keys[i]
 		e := Entry{Key: k, Name: k.Name, Synonyms: l.synonyms(k)}
 		if v, ok := own[k.Name]; ok {
-			e.Value = v // as it was set: Kafka does not tidy it either
+			e.Value = v // as it was set: so CreateTopics answers
 			e.Synonyms = append([]Value{{k.Name, e.Value, kmsg.ConfigSourceDynamicTopicConfig}}, e.Synonyms...)
 		} else {
 			e.Value = l.inForce(k)

@@ -47,6 +47,9 @@ func TestValuesThatAreNotAllowedSayWhatIs(t *testing.T) {
 		{"min.cleanable.dirty.ratio", "-0.1", "from 0 to 1"},
 		{"min.cleanable.dirty.ratio", "NaN", "from 0 to 1"},
 		{"min.cleanable.dirty.ratio", "half", "from 0 to 1"},
+		{"min.cleanable.dirty.ratio", "1_0e-2", "from 0 to 1"},
+		{"min.cleanable.dirty.ratio", "0.5ff", "from 0 to 1"},
+		{"min.cleanable.dirty.ratio", "f", "from 0 to 1"},
 		{"min.compaction.lag.ms", "-1", "from 0"},
 		{"max.compaction.lag.ms", "0", "from 1"},
 		{"max.message.bytes", strings.Repeat("1", ValueBytesMax+1), "at most"},
@@ -84,7 +87,7 @@ func TestCompactionSettings(t *testing.T) {
 		t.Errorf("a least lag above the largest: %v", err)
 	}
 	k := Lookup("min.cleanable.dirty.ratio")
-	for value, want := range map[string]string{"1": "1.0", "0": "0.0", ".5": "0.5", "0.0001": "1.0E-4", "0.00012": "1.2E-4", "0.001": "0.001"} {
+	for value, want := range map[string]string{"1": "1.0", "0": "0.0", ".5": "0.5", "0.5f": "0.5", "1.D": "1.0", "0.0001": "1.0E-4", "0.00012": "1.2E-4", "0.001": "0.001"} {
 		if got := k.Canonical(value); got != want {
 			t.Errorf("%s is shown as %s, want %s", value, got, want)
 		}

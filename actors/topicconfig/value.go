@@ -82,11 +82,20 @@ func (k *Key) number(value string, unit int64) (int64, error) {
 
 // ratio reads a number from 0 to 1: the only ones with a fraction are shares.
 func (k *Key) ratio(value string) (float64, error) {
-	v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-	if err != nil || !(v >= 0 && v <= 1) {
+	text := strings.TrimSpace(value)
+	v, err := strconv.ParseFloat(withoutSuffix(text), 64)
+	if err != nil || strings.Contains(text, "_") || !(v >= 0 && v <= 1) {
 		return 0, &Error{k.Name, value, "allowed is a number from 0 to 1"}
 	}
 	return v, nil
+}
+
+// withoutSuffix takes the letter off that Java allows at the end of a number with a fraction, 0.5f or 0.5D.
+func withoutSuffix(text string) string {
+	if n := len(text) - 1; n > 0 && strings.ContainsRune("fFdD", rune(text[n])) && strings.ContainsRune("0123456789.", rune(text[n-1])) {
+		return text[:n]
+	}
+	return text
 }
 
 // javaDouble writes a number from 0 to 1 as Java does, and so Kafka's DescribeConfigs: 0.5, 1.0, 1.0E-4.

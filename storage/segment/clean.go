@@ -93,7 +93,7 @@ func (l *Log) Swap(c *Cleaned, reply func(error)) {
 		reply(fmt.Errorf("swap segments %d to %d of %s: %w", c.base, c.next, l.reader.dir, ErrSuperseded))
 		return
 	}
-	l.send(&swapOp{opBase: opBase{log: l}, cleaned: c, reply: reply})
+	l.send(&swapOp{opBase: opBase{log: l}, cleaned: c, delayMs: l.opt.DeleteDelayMs, reply: reply})
 }
 
 // moved ends the move of segments to the reader's list.

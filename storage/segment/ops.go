@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"time"
 )
@@ -319,8 +320,13 @@ func (o *deleteOp) run(w *Writer) error {
 		return nil
 	}
 	self := w.self
-	w.clock.AfterFunc(time.Duration(o.delayMs)*time.Millisecond, func() { w.s.Send(self, removeFiles{aside}) })
+	w.clock.AfterFunc(afterMs(o.delayMs), func() { w.s.Send(self, removeFiles{aside}) })
 	return nil
+}
+
+// afterMs is a configured wait; one that is beyond what a timer can hold is as long as that.
+func afterMs(ms int64) time.Duration {
+	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }
 
 func (o *deleteOp) Undelivered(reason error) { undelivered(o, reason) }

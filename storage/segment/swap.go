@@ -24,7 +24,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/troupe-io/troupe/storage/vfs"
 )
@@ -53,6 +52,7 @@ func parseSwapName(name string) (base, next int64, ok bool) {
 type swapOp struct {
 	opBase
 	cleaned *Cleaned
+	delayMs int64 // file.delete.delay.ms of the files it takes out
 	reply   func(error)
 	refused error
 }
@@ -107,7 +107,7 @@ func (o *swapOp) run(w *Writer) error {
 	list = append(append(append(list, history[:at]...), c.seg()), history[at+len(old):]...)
 	r.history.Store(&list)
 	self := w.self
-	w.clock.AfterFunc(time.Duration(l.opt.DeleteDelayMs)*time.Millisecond, func() { w.s.Send(self, removeFiles{aside}) })
+	w.clock.AfterFunc(afterMs(o.delayMs), func() { w.s.Send(self, removeFiles{aside}) })
 	return nil
 }
 

@@ -28,6 +28,14 @@ func assigned(name string, replicas ...[]int32) kmsg.CreateTopicsRequestTopic {
 	return rt
 }
 
+// withConfigs gives a topic configurations: pairs of name and value.
+func withConfigs(rt kmsg.CreateTopicsRequestTopic, pairs ...string) kmsg.CreateTopicsRequestTopic {
+	for i := 0; i < len(pairs); i += 2 {
+		rt.Configs = append(rt.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: pairs[i], Value: &pairs[i+1]})
+	}
+	return rt
+}
+
 // known leaves those configurations of a topic in an answer that Troupe enforces too, and were not chosen for Troupe alone.
 func known(resp kmsg.Response) {
 	served := map[string]bool{}
@@ -141,6 +149,39 @@ func init() {
 			rt := newTopic(c.name("topic"), 1, 1)
 			rt.Configs = []kmsg.CreateTopicsRequestTopicConfig{{Name: w[0], Value: ptr(w[1])}}
 			req := createTopics(rt)
+			req.ValidateOnly = true
+			c.ask(7, req, known)
+		})
+	}
+	// Compaction.
+	for _, value := range []string{"compact", "compact,delete", "delete,compact", "compact,compact", " compact , delete ", "compact delete", "compact,", ",compact", ",",
+		"Compact", "COMPACT,DELETE", "none", "compact,none", "compact,x", " "} {
+		add(fmt.Sprintf("cleanup.policy %q", value), func(c *C) {
+			c.ask(7, createTopics(withConfigs(newTopic(c.name("topic"), 1, 1), "cleanup.policy", value)), known)
+		})
+	}
+	for v := int16(2); v <= 7; v++ {
+		add(fmt.Sprintf("compacted, v%d", v), func(c *C) {
+			c.ask(v, createTopics(withConfigs(newTopic(c.name("topic"), 1, 1), "cleanup.policy", "compact", "min.cleanable.dirty.ratio", "0.01",
+				"delete.retention.ms", "100", "min.compaction.lag.ms", "10", "max.compaction.lag.ms", "1000")), known)
+		})
+	}
+	for _, pairs := range [][]string{
+		{"min.compaction.lag.ms", "-1"}, {"min.compaction.lag.ms", "0"}, {"min.compaction.lag.ms", "9223372036854775807"}, {"min.compaction.lag.ms", "9223372036854775808"},
+		{"min.compaction.lag.ms", "1.5"}, {"min.compaction.lag.ms", ""}, {"max.compaction.lag.ms", "-1"}, {"max.compaction.lag.ms", "0"}, {"max.compaction.lag.ms", "1"},
+		{"max.compaction.lag.ms", "9223372036854775807"}, {"max.compaction.lag.ms", "x"}, {"min.compaction.lag.ms", "100", "max.compaction.lag.ms", "99"},
+		{"min.compaction.lag.ms", "100", "max.compaction.lag.ms", "100"}, {"cleanup.policy", "delete", "min.compaction.lag.ms", "2", "max.compaction.lag.ms", "1"},
+		{"cleanup.policy", "compact", "min.compaction.lag.ms", "2", "max.compaction.lag.ms", "1"},
+		{"min.cleanable.dirty.ratio", "-0.1"}, {"min.cleanable.dirty.ratio", "0"}, {"min.cleanable.dirty.ratio", "1"}, {"min.cleanable.dirty.ratio", "1.0001"},
+		{"min.cleanable.dirty.ratio", "0.00001"}, {"min.cleanable.dirty.ratio", "NaN"}, {"min.cleanable.dirty.ratio", "Infinity"}, {"min.cleanable.dirty.ratio", "x"},
+		{"min.cleanable.dirty.ratio", ""}, {"min.cleanable.dirty.ratio", " 0.5 "}, {"min.cleanable.dirty.ratio", "5e-1"}, {"min.cleanable.dirty.ratio", "0x1p-1"},
+		{"min.cleanable.dirty.ratio", "0.5f"}, {"min.cleanable.dirty.ratio", ".5"}, {"min.cleanable.dirty.ratio", "1_0e-2"},
+		{"delete.retention.ms", "-1"}, {"delete.retention.ms", "0"}, {"delete.retention.ms", "9223372036854775807"}, {"delete.retention.ms", "x"}, {"delete.retention.ms", ""},
+		{"index.interval.bytes", "-1"}, {"index.interval.bytes", "0"}, {"index.interval.bytes", "2147483647"}, {"index.interval.bytes", "2147483648"},
+		{"file.delete.delay.ms", "-1"}, {"file.delete.delay.ms", "0"}, {"file.delete.delay.ms", "9223372036854775807"},
+	} {
+		add(fmt.Sprintf("configurations %q", pairs), func(c *C) {
+			req := createTopics(withConfigs(newTopic(c.name("topic"), 1, 1), pairs...))
 			req.ValidateOnly = true
 			c.ask(7, req, known)
 		})

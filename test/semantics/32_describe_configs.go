@@ -13,8 +13,9 @@ const (
 )
 
 // topicKeys are the topic configurations that Troupe enforces.
-var topicKeys = []string{"cleanup.policy", "compression.type", "delete.retention.ms", "max.message.bytes", "message.timestamp.after.max.ms",
-	"message.timestamp.before.max.ms", "message.timestamp.type", "min.insync.replicas", "retention.bytes", "retention.ms", "segment.bytes", "segment.ms"}
+var topicKeys = []string{"cleanup.policy", "compression.type", "delete.retention.ms", "file.delete.delay.ms", "index.interval.bytes",
+	"max.compaction.lag.ms", "max.message.bytes", "message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "message.timestamp.type",
+	"min.cleanable.dirty.ratio", "min.compaction.lag.ms", "min.insync.replicas", "retention.bytes", "retention.ms", "segment.bytes", "segment.ms"}
 
 func describeConfigs(kind kmsg.ConfigResourceType, name string, keys ...string) *kmsg.DescribeConfigsRequest {
 	req := kmsg.NewPtrDescribeConfigsRequest()
@@ -26,6 +27,12 @@ func describeConfigs(kind kmsg.ConfigResourceType, name string, keys ...string) 
 
 // DescribeConfigs: every version, synonyms, documentation, single names, and resources that are not there.
 func init() {
+	enforced := func(resp kmsg.Response) {
+		for i := range resp.(*kmsg.DescribeConfigsResponse).Resources {
+			r := &resp.(*kmsg.DescribeConfigsResponse).Resources[i]
+			r.Configs = slices.DeleteFunc(r.Configs, func(k kmsg.DescribeConfigsResponseResourceConfig) bool { return !slices.Contains(topicKeys, k.Name) })
+		}
+	}
 	versions(1, 4, func(c *C, v int16) {
 		t := c.topic("retention.ms", "60000", "cleanup.policy", "delete")
 		req := describeConfigs(ofTopic, t.name, topicKeys...)
@@ -40,6 +47,24 @@ func init() {
 			c.ask(4, req)
 		})
 	}
+	for _, keys := range [][]string{{"cleanup.policy", "segment.bytes", "compression.type"}, topicKeys} {
+		add(fmt.Sprintf("%d keys of __consumer_offsets", len(keys)), func(c *C) { c.ask(4, describeConfigs(ofTopic, "__consumer_offsets", keys...)) })
+	}
+	add("synonyms of __consumer_offsets", func(c *C) {
+		req := describeConfigs(ofTopic, "__consumer_offsets", "cleanup.policy", "segment.bytes", "compression.type")
+		req.IncludeSynonyms = true
+		c.ask(4, req)
+	})
+	add("every key of __consumer_offsets that Troupe enforces", func(c *C) { c.ask(4, describeConfigs(ofTopic, "__consumer_offsets"), enforced) })
+	add("ways of writing the values of compaction", func(c *C) {
+		c.ask(4, describeConfigs(ofTopic, c.topic("cleanup.policy", " compact , delete ", "min.cleanable.dirty.ratio", "1e-1", "delete.retention.ms", " 7 ").name,
+			"cleanup.policy", "min.cleanable.dirty.ratio", "delete.retention.ms"))
+	})
+	add("synonyms of a value that is written in another way", func(c *C) {
+		req := describeConfigs(ofTopic, c.topic("cleanup.policy", "delete,compact,delete", "retention.ms", " 5 ").name, "cleanup.policy", "retention.ms")
+		req.IncludeSynonyms = true
+		c.ask(4, req)
+	})
 	add("documentation is there when it is asked for", func(c *C) {
 		req := describeConfigs(ofTopic, c.topic().name, "retention.ms")
 		for _, with := range []bool{false, true} {
@@ -49,12 +74,6 @@ func init() {
 		}
 	})
 	add("unknown names", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name, "no.such.key", "retention.ms")) })
-	enforced := func(resp kmsg.Response) {
-		for i := range resp.(*kmsg.DescribeConfigsResponse).Resources {
-			r := &resp.(*kmsg.DescribeConfigsResponse).Resources[i]
-			r.Configs = slices.DeleteFunc(r.Configs, func(k kmsg.DescribeConfigsResponseResourceConfig) bool { return !slices.Contains(topicKeys, k.Name) })
-		}
-	}
 	add("null list of names", func(c *C) { c.ask(4, describeConfigs(ofTopic, c.topic().name), enforced) })
 	add("empty list of names", func(c *C) {
 		req := describeConfigs(ofTopic, c.topic().name)

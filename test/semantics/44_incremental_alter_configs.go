@@ -8,9 +8,16 @@ import (
 )
 
 // settled waits until a topic's configuration has a value: Kafka's broker learns of it a moment after the answer.
-func (c *C) settled(t topic, key, value string) {
+func (c *C) settled(t topic, key, value string) { c.resourceSettled(ofTopic, t.name, key, value) }
+
+// groupSettled is settled for a group.
+func (c *C) groupSettled(group, key, value string) {
+	c.resourceSettled(kmsg.ConfigResourceTypeGroupConfig, group, key, value)
+}
+
+func (c *C) resourceSettled(kind kmsg.ConfigResourceType, name, key, value string) {
 	for deadline := time.Now().Add(answerWithin); ; time.Sleep(5 * time.Millisecond) {
-		k := c.get(4, describeConfigs(ofTopic, t.name, key)).(*kmsg.DescribeConfigsResponse).Resources[0].Configs
+		k := c.get(4, describeConfigs(kind, name, key)).(*kmsg.DescribeConfigsResponse).Resources[0].Configs
 		if len(k) == 1 && k[0].Value != nil && *k[0].Value == value {
 			return
 		}
@@ -27,6 +34,9 @@ type change struct {
 	value *string
 }
 
+// set sets a value.
+func set(name, value string) change { return change{0, name, &value} }
+
 func incrementalAlter(kind kmsg.ConfigResourceType, name string, changes ...change) *kmsg.IncrementalAlterConfigsRequest {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	rr := kmsg.NewIncrementalAlterConfigsRequestResource()
@@ -40,7 +50,6 @@ func incrementalAlter(kind kmsg.ConfigResourceType, name string, changes ...chan
 
 // IncrementalAlterConfigs: every version, each operation on single values and lists, what cannot be, validation only.
 func init() {
-	set := func(name, value string) change { return change{0, name, &value} }
 	versions(0, 1, func(c *C, v int16) {
 		t := c.topic("max.message.bytes", "2000")
 		c.ask(v, incrementalAlter(ofTopic, t.name, set("retention.ms", "7000"), change{1, "max.message.bytes", nil}))
@@ -81,6 +90,30 @@ func init() {
 			c.ask(1, req)
 			req.ValidateOnly = false
 			c.ask(1, req)
+		})
+	}
+	// The values that an alteration leaves count, not those that it names.
+	for _, w := range []struct {
+		name string
+		has  []string
+		ch   []change
+	}{
+		{"a least lag above the topic's largest", []string{"max.compaction.lag.ms", "100"}, []change{set("min.compaction.lag.ms", "101")}},
+		{"a least lag as large as the topic's largest", []string{"max.compaction.lag.ms", "100"}, []change{set("min.compaction.lag.ms", "100")}},
+		{"a largest lag below the topic's least", []string{"min.compaction.lag.ms", "100"}, []change{set("max.compaction.lag.ms", "99")}},
+		{"both lags raised", []string{"min.compaction.lag.ms", "100", "max.compaction.lag.ms", "200"},
+			[]change{set("min.compaction.lag.ms", "300"), set("max.compaction.lag.ms", "400")}},
+		{"the largest lag deleted", []string{"max.compaction.lag.ms", "100"}, []change{{1, "max.compaction.lag.ms", nil}, set("min.compaction.lag.ms", "1000")}},
+		{"a policy more", []string{"cleanup.policy", "delete"}, []change{{2, "cleanup.policy", ptr("compact")}}},
+		{"a policy less", []string{"cleanup.policy", "compact,delete"}, []change{{3, "cleanup.policy", ptr("delete")}}},
+		{"a policy for another", []string{"cleanup.policy", "delete"}, []change{set("cleanup.policy", "compact")}},
+	} {
+		add(w.name, func(c *C) {
+			t := c.topic(w.has...)
+			c.ask(1, incrementalAlter(ofTopic, t.name, w.ch...))
+			if last := w.ch[len(w.ch)-1]; last.op == 0 && len(w.ch) > 1 {
+				c.settled(t, last.name, *last.value)
+			}
 		})
 	}
 	add("subtract the last entry, then look", func(c *C) {

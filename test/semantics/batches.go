@@ -32,6 +32,7 @@ type batch struct {
 	deltas []int32  // offset deltas of the records
 	times  []int64  // their timestamp deltas
 	keys   []string // their keys; a missing or empty one is null
+	tombs  []bool   // whose value is null
 	codec  int16    // compress the records (and say so)
 	raw    []byte   // instead of the records
 	length int32    // added to the length
@@ -71,7 +72,11 @@ func (b *batch) record(i int) []byte {
 	} else {
 		rec = kbin.AppendVarint(rec, -1)
 	}
-	rec = append(kbin.AppendVarint(rec, 5), "value"...)
+	if i < len(b.tombs) && b.tombs[i] {
+		rec = kbin.AppendVarint(rec, -1)
+	} else {
+		rec = append(kbin.AppendVarint(rec, 5), "value"...)
+	}
 	return kbin.AppendVarint(rec, 0)
 }
 

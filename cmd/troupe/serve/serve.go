@@ -187,15 +187,14 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		NodeID: s.NodeID, DataDir: s.DataDir, KafkaAddr: s.KafkaAddr, AdvertisedAddr: advertised, Rack: s.Rack, MemoryLimit: s.MemoryLimit,
 		WALFileSize: s.WALFileSize, WALSizeLimit: s.WALSizeLimit, TailCacheBytes: s.TailCache, OpenSegmentFiles: int(s.OpenSegmentFiles),
 		AutoCreateTopics: s.AutoCreateTopics, NumPartitions: s.NumPartitions, ReplicationFactor: int16(s.ReplicationFactor),
-		TopicDefaults:  s.TopicDefaults(),
 		MaxConnections: int(s.MaxConnections), MaxConnectionsPerIP: int(s.MaxConnectionsPerIP), ConnectionsMaxIdle: ms(s.ConnectionsMaxIdleMs),
 		InFlightPerConnection: s.InFlightPerConn, InFlightTotal: s.InFlightTotal,
 		RequestMaxBytes: int32(s.RequestMaxBytes), FetchMaxBytes: int32(s.FetchMaxBytes), FetchSessionsMax: int(s.FetchSessions),
-		RetentionCheckInterval: ms(s.RetentionCheckMs), IndexIntervalBytes: s.IndexIntervalBytes,
-		GroupTopicPartitions: s.GroupTopicPartitions, Groups: groupRules(s), GroupConfigs: groupConfigs(s),
+		RetentionCheckInterval: ms(s.RetentionCheckMs),
+		GroupTopicPartitions:   s.GroupTopicPartitions, Groups: groupRules(s), GroupConfigs: groupConfigs(s),
 		CleanerBackoff: ms(s.CleanerBackoffMs), CleanerMapBytes: s.CleanerMapBytes, CleanerIOBytesPerSecond: s.CleanerIOBytes,
-		SegmentDeleteDelay: ms(s.SegmentDeleteDelayMs), ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
-		Static: staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,
+		ProducerIDExpiry: ms(s.ProducerIDExpiryMs),
+		Static:           staticConfigs(s), Log: log, Registerer: reg, Version: cli.Version,
 	}, nil
 }
 
