@@ -24,6 +24,9 @@ import (
 type fakePartition struct {
 	system *actorsystem.System
 	leads  atomic.Bool
+	stay   atomic.Uint64
+	nth    atomic.Int32 // the batch that is refused, 1 is the next; 0: none
+	lose   atomic.Int32 // so many batches are appended, and their producer hears NOT_LEADER
 	refuse atomic.Int32 // error code for the next batches
 
 	mu      sync.Mutex // the log is read by the loader and by tests
@@ -71,6 +74,9 @@ func (p *fakePartition) Receive(ctx actor.Context) {
 
 func (p *fakePartition) append(m *partition.Produce) {
 	r := partition.ProduceResult{Token: m.Token, Index: m.Index, ErrorCode: int16(p.refuse.Load()), BaseOffset: -1}
+	if p.nth.Load() > 0 && p.nth.Add(-1) == 0 {
+		r.ErrorCode = int16(protocol.ErrNotEnoughReplicas)
+	}
 	if r.ErrorCode == 0 {
 		b := append([]byte(nil), m.Batch...)
 		if err := protocol.CheckBatchCRC(b); err != nil {
@@ -84,11 +90,15 @@ func (p *fakePartition) append(m *partition.Produce) {
 		p.mu.Unlock()
 	}
 	m.Frame.Release()
+	if r.ErrorCode == 0 && p.lose.Load() > 0 {
+		p.lose.Add(-1)
+		r.ErrorCode, r.BaseOffset = int16(protocol.ErrNotLeaderForPartition), -1
+	}
 	p.system.Send(m.Reply, &partition.Produced{Results: []partition.ProduceResult{r}})
 }
 
 func (p *fakePartition) Leadership() partition.Leadership {
-	return partition.Leadership{Leader: 1, Epoch: 1, Self: p.leads.Load()}
+	return partition.Leadership{Leader: 1, Epoch: 1, Self: p.leads.Load(), Stay: p.stay.Load()}
 }
 
 func (p *fakePartition) Log() LogReader { return p }
