@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,8 @@ type fakePartition struct {
 	lose   atomic.Int32 // so many batches are appended, and their producer hears NOT_LEADER
 	refuse atomic.Int32 // error code for the next batches
 
+	random *rand.Rand // nil: none; else some batches are refused, and some lost. Of the actor: see fates
+
 	mu      sync.Mutex // the log is read by the loader and by tests
 	batches [][]byte
 	end     int64
@@ -41,6 +44,7 @@ type fakePartition struct {
 type (
 	hold    struct{ on bool }
 	dismiss struct{} // the end of leadership
+	fates   struct{ random *rand.Rand }
 )
 
 func (p *fakePartition) Receive(ctx actor.Context) {
@@ -63,6 +67,8 @@ func (p *fakePartition) Receive(ctx actor.Context) {
 			}
 			p.held = nil
 		}
+	case fates:
+		p.random = m.random
 	case dismiss:
 		p.leads.Store(false)
 		for _, w := range p.waits {
@@ -76,6 +82,14 @@ func (p *fakePartition) append(m *partition.Produce) {
 	r := partition.ProduceResult{Token: m.Token, Index: m.Index, ErrorCode: int16(p.refuse.Load()), BaseOffset: -1}
 	if p.nth.Load() > 0 && p.nth.Add(-1) == 0 {
 		r.ErrorCode = int16(protocol.ErrNotEnoughReplicas)
+	}
+	if p.random != nil {
+		switch p.random.IntN(8) {
+		case 0, 1:
+			r.ErrorCode = int16([]protocol.ErrorCode{protocol.ErrRequestTimedOut, protocol.ErrNotEnoughReplicas}[p.random.IntN(2)])
+		case 2:
+			p.lose.Store(1)
+		}
 	}
 	if r.ErrorCode == 0 {
 		b := append([]byte(nil), m.Batch...)

@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -82,4 +84,64 @@ func TestOfAnAppendInSeveralBatchesThatCameThroughInPartTheLogDecides(t *testing
 			t.Errorf("%d partitions, %d of them in a batch that came through", len(before), eights)
 		}
 	}
+}
+
+// Commits overlap, batches of theirs are refused or lost, in any order. Of each group what the coordinator shows is the last commit
+// that was answered OK, or one after it whose answer left it open; and a restart finds the same.
+func TestWhateverBecomesOfBatchesTheLastAcknowledgedCommitIsNotLost(t *testing.T) {
+	for seed := range uint64(30) {
+		rnd := rand.New(rand.NewPCG(seed, 4))
+		s := newStage(t)
+		s.system.Send(s.partID, fates{rand.New(rand.NewPCG(seed, 5))})
+		const groups = 4
+		at := [groups]int64{}    // the newest that was sent; offsets count up
+		acked := [groups]int64{} // the newest that was answered OK
+		for range 40 {
+			type sent struct {
+				group  int
+				offset int64
+				answer chan any
+			}
+			var list []sent
+			s.system.Send(s.partID, hold{true})
+			for range 1 + rnd.IntN(20) {
+				g := rnd.IntN(groups)
+				at[g]++
+				list = append(list, sent{g, at[g], s.send(commit(fmt.Sprint("g", g), at[g], 1))})
+				if rnd.IntN(4) == 0 {
+					s.ask(group.Describe{Group: "nobody", Version: 6}) // what has been sent is in a batch now
+				}
+			}
+			s.system.Send(s.partID, hold{false})
+			for _, c := range list {
+				if err := commitCode(s.await(c.answer)); err == protocol.ErrNone {
+					acked[c.group] = max(acked[c.group], c.offset)
+				}
+			}
+			before := s.offsets(groups)
+			for g := range groups {
+				if before[g] < acked[g] || before[g] > at[g] {
+					t.Fatalf("seed %d: g%d shows %d, %d is acknowledged", seed, g, before[g], acked[g])
+				}
+			}
+			if rnd.IntN(3) == 0 {
+				s.part.stay.Add(1)
+				s.ready()
+				if after := s.offsets(groups); before != after {
+					t.Fatalf("seed %d: offsets %v, after a restart %v; acknowledged %v", seed, before, after, acked)
+				}
+			}
+		}
+	}
+}
+
+// offsets asks until the coordinator is there; 0 is none.
+func (s *stage) offsets(groups int) (offsets [4]int64) {
+	for g := 0; g < groups; {
+		if at, err := s.fetch(fmt.Sprint("g", g)); err == protocol.ErrNone {
+			offsets[g] = max(at, 0)
+			g++
+		}
+	}
+	return offsets
 }
