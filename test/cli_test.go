@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/troupe-io/troupe/test/harness"
 )
@@ -184,5 +185,37 @@ func TestConfigPrintTellsWhereEachValueCameFrom(t *testing.T) {
 	r = harness.Run(t, "", nil, "config", "print", "--config", file)
 	if r.Code != 2 || !strings.Contains(r.Stderr, `the nearest known is "node-id"`) {
 		t.Errorf("exit %d: %s", r.Code, r.Stderr)
+	}
+}
+
+func TestTheWriteAheadLogIsDumpedForPeopleAndForPrograms(t *testing.T) {
+	b := harness.Start(t)
+	b.MustRun("", "topic", "create", "logged")
+	b.MustRun("hello\n", "produce", "logged")
+	b.Signal(os.Interrupt)
+	if code := b.Wait(20 * time.Second); code != 0 {
+		t.Fatalf("the broker ended with %d", code)
+	}
+	dir := []string{"wal", "dump", "--data-dir", b.Dir}
+	text := harness.Run(t, "", nil, dir...)
+	if text.Code != 0 || !strings.Contains(text.Stdout, "wal-") || !strings.Contains(text.Stdout, "type=EntryNormal") {
+		t.Errorf("%+v", text)
+	}
+	kinds := map[string]int{}
+	lines := strings.Split(strings.TrimSpace(harness.Run(t, "", nil, append(dir, "-o", "json")...).Stdout), "\n")
+	for _, line := range lines {
+		var d struct{ Kind, File, State, Type string }
+		if err := json.Unmarshal([]byte(line), &d); err != nil || d.File == "" {
+			t.Fatalf("%q: %v", line, err)
+		}
+		kinds[d.Kind+" "+d.State+d.Type]++
+	}
+	for _, want := range []string{"file begun", "write ", "record entry", "record hard-state", "end complete"} {
+		if kinds[want] == 0 {
+			t.Errorf("%q is missing: %v", want, kinds)
+		}
+	}
+	if people := strings.Count(text.Stdout, " write="); people != kinds["write "] {
+		t.Errorf("%d writes for people, %d for programs", people, kinds["write "])
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,16 +157,18 @@ func TestPanicsWhileLogsAreCompactedLoseNothing(t *testing.T) {
 				t.Logf("every %d", every)
 				bad.arm(every, times)
 				deadline := time.Now().Add(30 * time.Second)
-				var runs int64 = -1
+				var runs atomic.Int64 // when the last panic was over; -1 before
+				runs.Store(-1)
 				load(t, writers, s.KafkaAddr, func(w *writer) int32 { return 1 + w.next%7 }, func(w *writer) bool {
 					if time.Now().After(deadline) {
 						t.Errorf("%d panics of %d, %d runs after 30 s: %+v", bad.done.Load(), times, runsOf(s), reportOf(s))
 						return true
 					}
-					if w.partition == 0 && bad.done.Load() == times && runs < 0 {
-						runs = runsOf(s)
+					if w.partition == 0 && bad.done.Load() == times && runs.Load() < 0 {
+						runs.Store(runsOf(s))
 					}
-					return w.acked > 2000 || w.acked > 300 && runs >= 0 && runsOf(s) > runs+1
+					after := runs.Load()
+					return w.acked > 2000 || w.acked > 300 && after >= 0 && runsOf(s) > after+1
 				})
 				for _, w := range writers {
 					kept := w.verifyCompacted(t, s, w.acked)

@@ -22,6 +22,8 @@ type Config struct {
 	// AdvertisedAddr is what clients are told, HOST:PORT; "" is KafkaAddr. Its port is 0 if the port in use is meant. Never a wildcard address.
 	AdvertisedAddr string
 	Rack           string
+	// MemoryLimit is what the process may use in all. The Go runtime's soft limit has been set to it already.
+	MemoryLimit int64
 
 	WALFileSize, WALSizeLimit int64
 	TailCacheBytes            int64 // all segment chunks of the broker

@@ -116,7 +116,7 @@ func (r *replication) start(ctx actor.Context) error {
 		return err
 	}
 	groups, err := spawn(coordinator.SupervisorSpec(coordinator.SupervisorConfig{System: r.system, Log: r.cfg.Log, Metrics: r.metrics.groups,
-		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: r.groupRules()}))
+		Frames: r.frames, Controller: metadata, Replicas: r.directory, Directory: r.groups, Group: r.groupRules(), Overloaded: newPressure(r.system.Clock(), r.cfg.MemoryLimit).high}))
 	if err != nil {
 		return err
 	}

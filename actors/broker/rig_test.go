@@ -82,7 +82,7 @@ type stage struct {
 }
 
 func testConfig(log *logBook) Config {
-	cfg := Config{NodeID: 1, DataDir: "data", KafkaAddr: "127.0.0.1:0",
+	cfg := Config{NodeID: 1, DataDir: "data", KafkaAddr: "127.0.0.1:0", MemoryLimit: 256 << 20,
 		WALFileSize: 1 << 20, WALSizeLimit: 8 << 20, TailCacheBytes: 8 << 20, OpenSegmentFiles: 100,
 		NumPartitions: 1, ReplicationFactor: 1,
 		MaxConnections: 1000, MaxConnectionsPerIP: 1000, InFlightPerConnection: 8 << 20, InFlightTotal: 64 << 20,

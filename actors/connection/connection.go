@@ -41,6 +41,9 @@ type (
 	}
 )
 
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
 const (
 	outBytesMax  = 256 << 10
 	outBytesKept = 64 << 10 // a larger buffer is not worth keeping
@@ -107,7 +110,7 @@ func (c *connection) handle(ctx actor.Context, message any) {
 	case drain:
 		c.drained = true
 		s.ending.Store(true)
-		_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0))
+		s.wire.deadline(past)
 		s.idlers.rouse(s)
 		c.expire(s.nowMs(), true)
 	case readEnded:

@@ -62,13 +62,17 @@ func (i *idlers) park(r *reader) bool {
 	if i.poll == nil {
 		p, err := newPoller()
 		if err != nil {
-			return false // out of descriptors, or not a Linux
+			return false // out of descriptors
 		}
 		i.poll, i.clock = p, s.system.Clock()
 		go i.attend(p)
 	}
+	if s.wire.detach() != nil {
+		return false
+	}
 	i.lastID++
-	if i.poll.add(s.wire.raw, i.lastID) != nil {
+	if i.poll.add(s.wire, i.lastID) != nil {
+		r.broken = s.wire.attach()
 		return false
 	}
 	s.metrics.silent.Inc()
@@ -94,7 +98,10 @@ func (i *idlers) release(r *reader) {
 	r.s.metrics.silent.Dec()
 	r.s.parked = nil
 	r.s.reading.Store(readerRuns)
-	i.poll.remove(r.s.wire.raw) // of a closed socket it is gone already
+	i.poll.remove(r.s.wire)
+	if r.broken = r.s.wire.attach(); r.s.ending.Load() {
+		r.s.wire.deadline(past) // what set it may have found the socket detached
+	}
 	go r.run()
 	i.maybeClose()
 }

@@ -13,9 +13,6 @@ import (
 
 // silence opens a door whose connections are given to the attendant almost at once.
 func silence(t *testing.T, limits connection.Limits) *door {
-	if runtime.GOOS != "linux" {
-		t.Skip("silent connections keep their goroutine where there is no epoll")
-	}
 	limits.TickMs, limits.SilentAfterMs = 1, 1
 	return openDoor(t, limits, 8<<20)
 }

@@ -42,7 +42,7 @@ func DefaultLimits() Limits {
 		ControlRequestMax:     8 << 20,
 		BytesInFlightMax:      4 << 20,
 		RequestsInFlightMax:   128,
-		SilentAfterMs:         400,
+		SilentAfterMs:         1500,
 		IdleMs:                10 * 60 * 1000,
 		WriteStallMs:          60 * 1000,
 		TickMs:                100,

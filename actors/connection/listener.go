@@ -281,7 +281,7 @@ func (l *listener) sweep(ctx actor.Context) {
 			continue
 		}
 		if reading == readerRuns && now-s.lastReadMs.Load() >= limits.SilentAfterMs && s.frameMs.Load() == 0 && s.reading.CompareAndSwap(readerRuns, readerAsked) {
-			_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0)) // the reader sees that it has nothing to do
+			s.wire.deadline(past) // the reader sees that it has nothing to do
 		}
 		if since := s.writeMs.Load(); since != 0 {
 			if now-since > limits.WriteStallMs {

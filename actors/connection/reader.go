@@ -49,7 +49,8 @@ type reader struct {
 
 	prepaid int64 // bytes of the budget taken before they are charged
 	id      uint64
-	serving bool // by the attendant; under idlers.mu, as id
+	serving bool  // by the attendant; under idlers.mu, as id
+	broken  error // the socket could not be given back to a goroutine
 }
 
 // errIdle ends a reader goroutine whose client is silent.
@@ -75,7 +76,10 @@ func (r *reader) run() {
 			s.system.Send(s.pid, crashed{reason, debug.Stack()})
 		}
 	}()
-	err := r.loop()
+	err := r.broken
+	if err == nil {
+		err = r.loop()
+	}
 	if errors.Is(err, errIdle) {
 		left = false // the reader is with the attendant, or with its next goroutine already
 		return
@@ -113,6 +117,9 @@ func (r *reader) loop() error {
 			if r.s.idlers.park(r) {
 				return err
 			}
+			if r.broken != nil {
+				return r.broken
+			}
 			r.s.reading.Store(readerAsked) // and never again
 			continue
 		}
@@ -131,9 +138,9 @@ func (r *reader) read(p, extra []byte) (int, error) {
 	s := r.s
 	n, err := s.wire.read(p, extra)
 	for errors.Is(err, os.ErrDeadlineExceeded) && !s.ending.Load() {
-		_ = s.wire.conn.SetReadDeadline(time.Time{})
+		s.wire.deadline(time.Time{})
 		if s.ending.Load() {
-			_ = s.wire.conn.SetReadDeadline(time.Unix(1, 0)) // a drain has set it for good meanwhile
+			s.wire.deadline(past) // a drain has set it for good meanwhile
 			break
 		}
 		s.reading.Store(readerRuns)

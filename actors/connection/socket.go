@@ -175,7 +175,7 @@ func (s *socket) end(reason closeReason, level zerolog.Level, why string) {
 			}
 		}
 		close(s.quit)
-		_ = s.wire.conn.Close()
+		s.wire.close()
 		s.idlers.rouse(s)
 		s.system.Send(s.pid, over{})
 	})

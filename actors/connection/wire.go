@@ -1,7 +1,10 @@
 package connection
 
 // This file owns the system calls on a client's socket: reads that wait in the runtime's poller, writes that never wait, and, for the
-// writer goroutine, writes that do. Nothing else in the broker touches the descriptor.
+// writer goroutine, writes that do. Nothing else in the broker touches the descriptor, save that the attendant of the silent clients
+// watches it. While a client is silent the socket is not in the runtime's poller, which would wake a thread for every byte that comes
+// for nobody (detach); the descriptor is then ours alone. Invariants: there is a conn or a descriptor until the wire is closed, never
+// both; the descriptor is used under the lock only, since a closed one may be another's at once.
 
 import (
 	"errors"
@@ -9,7 +12,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,8 +29,11 @@ const fileChunkBytes = 256 << 10
 
 // wire is a TCP socket. read belongs to the reader goroutine; the write methods to the actor or the writer goroutine, never both at once.
 type wire struct {
-	conn net.Conn
-	raw  syscall.RawConn
+	mu     sync.RWMutex // of the four below; held for system calls that do not wait
+	conn   net.Conn     // nil while detached
+	raw    syscall.RawConn
+	fd     int // while detached, else -1
+	closed bool
 
 	in  readCall
 	out writeCall
@@ -72,13 +80,124 @@ func newWire(conn net.Conn) (*wire, error) {
 			return nil, err
 		}
 	}
-	w := &wire{conn: conn, raw: raw}
+	w := &wire{conn: conn, raw: raw, fd: -1}
 	w.in.run, w.out.write, w.out.send = w.readOnce, w.writeOnce, w.sendOnce
 	return w, nil
 }
 
+// detachedPause is how long the writer goroutine waits for a client that is silent and does not read either.
+const detachedPause = 5 * time.Millisecond
+
+// detach takes the socket out of the runtime's poller. The reader goroutine calls it, which does not read until attach.
+func (w *wire) detach() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return net.ErrClosed
+	}
+	own := -1
+	var failed error
+	err := w.raw.Control(func(fd uintptr) { own, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(err, os.NewSyscallError("dup", failed)); err != nil {
+		return err
+	}
+	_ = w.conn.Close() // the socket lives on in its other descriptor
+	w.conn, w.raw, w.fd = nil, nil, own
+	return nil
+}
+
+// attach undoes detach, before another reader goroutine starts.
+func (w *wire) attach() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.fd < 0 {
+		return net.ErrClosed
+	}
+	file := os.NewFile(uintptr(w.fd), "client")
+	conn, err := net.FileConn(file) // duplicates the descriptor
+	if err != nil {
+		w.fd = -1
+		return errors.Join(fmt.Errorf("poll a client's socket again: %w", err), file.Close())
+	}
+	_ = file.Close()
+	w.fd = -1
+	w.conn = conn
+	w.raw, err = conn.(syscall.Conn).SyscallConn()
+	return err
+}
+
+// close closes the socket, in whatever state, and wakes who waits for it.
+func (w *wire) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if w.conn != nil {
+		_ = w.conn.Close()
+	}
+	if w.fd >= 0 {
+		_ = unix.Close(w.fd)
+		w.fd = -1
+	}
+}
+
+// deadline has reads end at t; a detached socket has none.
+func (w *wire) deadline(t time.Time) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.conn != nil {
+		_ = w.conn.SetReadDeadline(t)
+	}
+}
+
+// detached calls f with the descriptor if the socket is detached, and says whether it is.
+func (w *wire) detached(f func(fd int)) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.fd >= 0 {
+		f(w.fd)
+	}
+	return w.fd >= 0
+}
+
+// whenWritable calls f until it says that it is done, waiting for the socket in between.
+func (w *wire) whenWritable(f func(fd uintptr) bool) error {
+	for {
+		done := false
+		if w.detached(func(fd int) { done = f(uintptr(fd)) }) {
+			if done {
+				return nil
+			}
+			time.Sleep(detachedPause)
+			continue
+		}
+		w.mu.RLock()
+		raw, closed := w.raw, w.closed
+		w.mu.RUnlock()
+		if closed {
+			return net.ErrClosed
+		}
+		if raw == nil {
+			continue // detached this moment
+		}
+		err := raw.Write(f)
+		if errors.Is(err, net.ErrClosed) && !w.over() {
+			continue // detached meanwhile
+		}
+		return err
+	}
+}
+
+func (w *wire) over() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.closed
+}
+
 // read implements source.
 func (w *wire) read(p, extra []byte) (int, error) {
+	if w.raw == nil {
+		return 0, net.ErrClosed // it could not be attached
+	}
 	w.in.pieces[0], w.in.pieces[1] = p, extra
 	err := w.raw.Read(w.in.run)
 	w.in.pieces[0], w.in.pieces[1] = nil, nil
@@ -91,21 +210,19 @@ func (w *wire) read(p, extra []byte) (int, error) {
 	return w.in.n, w.in.err
 }
 
-// readNow reads what there is without waiting: n bytes, or none. again says that there is nothing now, but may be later.
+// readNow reads what there is on a detached socket without waiting: n bytes, or none. again says that there is nothing now, but may be
+// later.
 func (w *wire) readNow(p []byte) (n int, again bool) {
-	err := w.raw.Read(func(fd uintptr) bool {
+	w.detached(func(fd int) {
 		for {
-			got, err := unix.Read(int(fd), p)
+			got, err := unix.Read(fd, p)
 			if errors.Is(err, unix.EINTR) {
 				continue
 			}
 			n, again = got, errors.Is(err, unix.EAGAIN)
-			return true
+			return
 		}
 	})
-	if err != nil {
-		return 0, false
-	}
 	return n, again
 }
 
@@ -146,7 +263,7 @@ func (w *wire) write(pieces [][]byte, more bool) (n int, err error) {
 func (w *wire) doWrite(pieces [][]byte, wait bool, flags int) (int, error) {
 	w.out.pieces, w.out.wait, w.out.flags = pieces[:min(len(pieces), iovecsMax)], wait, flags
 	w.out.n, w.out.err = 0, nil
-	err := w.raw.Write(w.out.write)
+	err := w.whenWritable(w.out.write)
 	w.out.pieces = nil
 	if err == nil {
 		err = w.out.err
@@ -181,7 +298,7 @@ func (w *wire) writeOnce(fd uintptr) bool {
 func (w *wire) sendFile(fd uintptr, offset, length int64) (n int, err error) {
 	w.out.file, w.out.offset, w.out.count = int(fd), offset, int(min(length, 1<<30))
 	w.out.n, w.out.err = 0, nil
-	err = w.raw.Write(w.out.send)
+	err = w.whenWritable(w.out.send)
 	if err == nil {
 		err = w.out.err
 	}

@@ -4,6 +4,8 @@ package coordinator
 // Invariants:
 //
 //   - the Machine exists in the states loading and active only, and is fed by one term's messages only;
+//   - a term lies within one stay of the replica in leadership, and ends with the first batch whose fate is not known: what the
+//     Machine holds is what the log up to the last fate gives;
 //   - after each batch of messages all answers are out, all records are with the writer, and the timer is armed for the
 //     Machine's next deadline.
 
@@ -33,6 +35,8 @@ type Config struct {
 	Replica   Replica
 	Actor     *actor.PID // the partition's
 	Group     group.Config
+	// Overloaded says that there is no memory for more groups and members: who comes new is told to try again. nil: there always is.
+	Overloaded func() bool
 }
 
 // timerSlackMs is by how much a time-out may be late: all that fall due within it cost one wake.
@@ -67,6 +71,7 @@ type coordinator struct {
 	self  *actor.PID
 	state state
 	term  uint64 // of this stay in loading and active
+	stay  uint64 // of the replica in leadership, within which the term lies
 
 	began   time.Time // of the term: the clock of the Machine is beganMs plus what has passed since, and never jumps
 	beganMs int64
@@ -125,12 +130,14 @@ type waitToken struct{}
 // look follows the replica's leadership. While it leads the partition's actor wakes the coordinator when that ends; on standby
 // LeadershipChanged or the next request does.
 func (c *coordinator) look() {
-	leads := c.cfg.Replica.Leadership().Self && c.cfg.Replica.Log() != nil
-	switch {
-	case leads && c.state == standby:
-		c.enter()
-	case !leads && c.state != standby:
+	l := c.cfg.Replica.Leadership()
+	leads := l.Self && c.cfg.Replica.Log() != nil
+	if !leads || l.Stay != c.stay {
 		c.leave(protocol.ErrNotCoordinator)
+	}
+	if leads && c.state == standby {
+		c.stay = l.Stay
+		c.enter()
 	}
 	if leads && !c.waits {
 		c.waits = true
@@ -255,6 +262,11 @@ func (c *coordinator) request(r *Request) {
 	}
 	switch c.state {
 	case active:
+		if c.cfg.Overloaded != nil && c.machine.Grows(r.Body) && c.cfg.Overloaded() {
+			c.cfg.Metrics.Overloaded.Inc()
+			r.refuse(protocol.ErrCoordinatorNotAvailable)
+			return
+		}
 		c.open.add(r)
 		c.machine.Handle(c.nowMs(), r, r.Client, r.Body)
 	case loading:
@@ -274,23 +286,36 @@ func (c *coordinator) produced(r *partition.ProduceResult) {
 	if o.term != c.term {
 		// A former term's batch came through after this one began to read: what was read may lack it.
 		if err == protocol.ErrNone {
-			c.leave(protocol.ErrNotCoordinator)
-			c.look()
+			c.again()
 		}
 		return
 	}
 	if err != protocol.ErrNone {
 		c.cfg.Metrics.Refused.Inc()
 	}
-	c.writer.done(o, err, func(id uint64, err protocol.ErrorCode) { c.machine.Appended(c.nowMs(), id, err) })
-	if err == protocol.ErrNotLeaderForPartition {
-		c.look()
+	if err == protocol.ErrNotLeaderForPartition { // or raft or the partition has failed; then the batch may be in the log all the same
+		c.again()
+		return
 	}
+	if c.writer.done(o, err, func(id uint64, err protocol.ErrorCode) { c.machine.Appended(c.nowMs(), id, err) }) {
+		c.again()
+	}
+}
+
+// again ends the term because the Machine does not know what the log holds, and begins the next one, which reads it.
+func (c *coordinator) again() {
+	c.leave(protocol.ErrNotCoordinator)
+	c.look()
 }
 
 // drained hands out what the batch of messages has brought about.
 func (c *coordinator) drained() {
 	if c.state != active {
+		return
+	}
+	if l := c.cfg.Replica.Leadership(); !l.Self || l.Stay != c.stay {
+		c.machine.Replies() // somebody else may have appended meanwhile: who asked hears that this is not the coordinator any more
+		c.look()
 		return
 	}
 	for _, a := range c.machine.Appends() {

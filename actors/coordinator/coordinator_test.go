@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,12 @@ import (
 type fakePartition struct {
 	system *actorsystem.System
 	leads  atomic.Bool
+	stay   atomic.Uint64
+	nth    atomic.Int32 // the batch that is refused, 1 is the next; 0: none
+	lose   atomic.Int32 // so many batches are appended, and their producer hears NOT_LEADER
 	refuse atomic.Int32 // error code for the next batches
+
+	random *rand.Rand // nil: none; else some batches are refused, and some lost. Of the actor: see fates
 
 	mu      sync.Mutex // the log is read by the loader and by tests
 	batches [][]byte
@@ -38,6 +44,7 @@ type fakePartition struct {
 type (
 	hold    struct{ on bool }
 	dismiss struct{} // the end of leadership
+	fates   struct{ random *rand.Rand }
 )
 
 func (p *fakePartition) Receive(ctx actor.Context) {
@@ -60,6 +67,8 @@ func (p *fakePartition) Receive(ctx actor.Context) {
 			}
 			p.held = nil
 		}
+	case fates:
+		p.random = m.random
 	case dismiss:
 		p.leads.Store(false)
 		for _, w := range p.waits {
@@ -71,6 +80,17 @@ func (p *fakePartition) Receive(ctx actor.Context) {
 
 func (p *fakePartition) append(m *partition.Produce) {
 	r := partition.ProduceResult{Token: m.Token, Index: m.Index, ErrorCode: int16(p.refuse.Load()), BaseOffset: -1}
+	if p.nth.Load() > 0 && p.nth.Add(-1) == 0 {
+		r.ErrorCode = int16(protocol.ErrNotEnoughReplicas)
+	}
+	if p.random != nil {
+		switch p.random.IntN(8) {
+		case 0, 1:
+			r.ErrorCode = int16([]protocol.ErrorCode{protocol.ErrRequestTimedOut, protocol.ErrNotEnoughReplicas}[p.random.IntN(2)])
+		case 2:
+			p.lose.Store(1)
+		}
+	}
 	if r.ErrorCode == 0 {
 		b := append([]byte(nil), m.Batch...)
 		if err := protocol.CheckBatchCRC(b); err != nil {
@@ -84,11 +104,15 @@ func (p *fakePartition) append(m *partition.Produce) {
 		p.mu.Unlock()
 	}
 	m.Frame.Release()
+	if r.ErrorCode == 0 && p.lose.Load() > 0 {
+		p.lose.Add(-1)
+		r.ErrorCode, r.BaseOffset = int16(protocol.ErrNotLeaderForPartition), -1
+	}
 	p.system.Send(m.Reply, &partition.Produced{Results: []partition.ProduceResult{r}})
 }
 
 func (p *fakePartition) Leadership() partition.Leadership {
-	return partition.Leadership{Leader: 1, Epoch: 1, Self: p.leads.Load()}
+	return partition.Leadership{Leader: 1, Epoch: 1, Self: p.leads.Load(), Stay: p.stay.Load()}
 }
 
 func (p *fakePartition) Log() LogReader { return p }
@@ -129,7 +153,7 @@ type stage struct {
 	frames *protocol.FramePool
 }
 
-func newStage(t testing.TB) *stage {
+func newStage(t testing.TB, change ...func(*Config)) *stage {
 	s := &stage{t: t, system: actorsystem.New(actorsystem.Config{Log: zerolog.Nop()}), frames: protocol.NewFramePool(1 << 20)}
 	t.Cleanup(s.system.Shutdown)
 	s.part = &fakePartition{system: s.system}
@@ -145,8 +169,12 @@ func newStage(t testing.TB) *stage {
 	cfg := group.DefaultConfig()
 	var ids atomic.Int64
 	cfg.InitialRebalanceDelayMs, cfg.NewID = 0, func() string { return fmt.Sprint(ids.Add(1)) }
-	s.pid = spawn(Spec(Config{System: s.system, Log: zerolog.Nop(), Metrics: NewMetrics(nil), Frames: s.frames,
-		Loader: spawn(LoaderSpec()), Replica: s.part, Actor: s.partID, Group: cfg}))
+	whole := Config{System: s.system, Log: zerolog.Nop(), Metrics: NewMetrics(nil), Frames: s.frames,
+		Loader: spawn(LoaderSpec()), Replica: s.part, Actor: s.partID, Group: cfg}
+	for _, f := range change {
+		f(&whole)
+	}
+	s.pid = spawn(Spec(whole))
 	s.ready()
 	return s
 }
@@ -354,6 +382,37 @@ func TestATopicDeletedWhileTheCoordinatorLoadsTakesItsOffsetsAlong(t *testing.T)
 	}
 	if at, err := s.fetch("anew"); at != 6 || err != 0 {
 		t.Errorf("the offset of the topic that has its name now: %d, %v", at, err)
+	}
+}
+
+func TestWhoComesNewIsToldToTryAgainWhenMemoryIsUsedUp(t *testing.T) {
+	var pressed atomic.Bool
+	s := newStage(t, func(c *Config) { c.Overloaded = pressed.Load })
+	s.commit("old", 1)
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Version, join.Group, join.SessionTimeoutMillis, join.RebalanceTimeoutMillis, join.ProtocolType = 3, "w", 10_000, 10_000, "x"
+	join.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "p"}}
+	member := s.ask(join).(*kmsg.JoinGroupResponse)
+	pressed.Store(true)
+	again := *join
+	if r := s.ask(&again).(*kmsg.JoinGroupResponse); protocol.ErrorCode(r.ErrorCode) != protocol.ErrCoordinatorNotAvailable {
+		t.Errorf("a new member: %v", protocol.ErrorCode(r.ErrorCode))
+	}
+	large := *join
+	large.MemberID, large.Protocols = member.MemberID, []kmsg.JoinGroupRequestProtocol{{Name: "p", Metadata: make([]byte, 1<<20)}}
+	if r := s.ask(&large).(*kmsg.JoinGroupResponse); protocol.ErrorCode(r.ErrorCode) != protocol.ErrCoordinatorNotAvailable {
+		t.Errorf("a member that brings much more: %v", protocol.ErrorCode(r.ErrorCode))
+	}
+	if err := s.commit("new", 1); err != protocol.ErrCoordinatorNotAvailable {
+		t.Errorf("a commit of a new group: %v", err)
+	}
+	if err := s.commit("old", 2); err != 0 {
+		t.Errorf("a commit of a group that is there: %v", err)
+	}
+	beat := kmsg.NewPtrHeartbeatRequest()
+	beat.Group, beat.MemberID, beat.Generation = "w", member.MemberID, member.Generation
+	if r := s.ask(beat).(*kmsg.HeartbeatResponse); r.ErrorCode != 0 {
+		t.Errorf("a heartbeat of a member: %v", protocol.ErrorCode(r.ErrorCode))
 	}
 }
 

@@ -27,6 +27,7 @@ type SupervisorConfig struct {
 	Replicas   *partition.Directory
 	Directory  *Directory
 	Group      group.Config
+	Overloaded func() bool // see Config
 }
 
 // SupervisorSpec describes the broker's one supervisor of coordinators. A coordinator that fails too often is stopped; its
@@ -114,7 +115,7 @@ func (s *supervisor) look(ctx actor.Context) {
 		}
 		r := here[p]
 		pid, err := s.cfg.System.Spawn(ctx, Spec(Config{System: s.cfg.System, Log: s.cfg.Log, Metrics: s.cfg.Metrics,
-			Frames: s.cfg.Frames, Loader: s.loader, Partition: p, Replica: OfPartition(r), Actor: r.PID, Group: s.cfg.Group}))
+			Frames: s.cfg.Frames, Loader: s.loader, Partition: p, Replica: OfPartition(r), Actor: r.PID, Group: s.cfg.Group, Overloaded: s.cfg.Overloaded}))
 		if err != nil {
 			s.cfg.Log.Error().Err(err).Int32("partition", p).Msg("group coordinator cannot be started")
 			continue

@@ -31,6 +31,7 @@ type writer struct {
 	queue  []*outgoing                   // the last one is open
 	onWay  []*outgoing                   // oldest first
 	failed map[uint64]protocol.ErrorCode // appends of which a batch failed and another is to come
+	came   map[uint64]bool               // appends of which a batch came through and another is to come
 	spare  []*outgoing
 }
 
@@ -46,7 +47,7 @@ type outgoing struct {
 }
 
 func newWriter(term uint64) *writer {
-	return &writer{term: term, failed: map[uint64]protocol.ErrorCode{}}
+	return &writer{term: term, failed: map[uint64]protocol.ErrorCode{}, came: map[uint64]bool{}}
 }
 
 // add takes over the records of an Append.
@@ -109,20 +110,25 @@ func (w *writer) oldestMs() (ms int64, ok bool) {
 }
 
 // done takes the fate of a batch on its way; tell is called for each append that is settled by it, or by later batches that only
-// waited for this one.
-func (w *writer) done(o *outgoing, err protocol.ErrorCode, tell func(id uint64, err protocol.ErrorCode)) {
+// waited for this one. torn says that an append that failed is in the log in part.
+func (w *writer) done(o *outgoing, err protocol.ErrorCode, tell func(id uint64, err protocol.ErrorCode)) (torn bool) {
 	invariant.Check(slices.Contains(w.onWay, o) && !o.settled, "a batch is settled that is not on its way")
 	o.settled, o.fate = true, err
 	for len(w.onWay) > 0 && w.onWay[0].settled {
 		o := w.onWay[0]
 		w.onWay = append(w.onWay[:0], w.onWay[1:]...)
-		w.settle(o, o.fate, tell)
+		torn = w.settle(o, o.fate, tell) || torn
 	}
+	return torn
 }
 
-func (w *writer) settle(o *outgoing, err protocol.ErrorCode, tell func(id uint64, err protocol.ErrorCode)) {
-	if err != protocol.ErrNone && o.goesOn != 0 {
+func (w *writer) settle(o *outgoing, err protocol.ErrorCode, tell func(id uint64, err protocol.ErrorCode)) (torn bool) {
+	switch {
+	case o.goesOn == 0:
+	case err != protocol.ErrNone:
 		w.failed[o.goesOn] = err
+	default:
+		w.came[o.goesOn] = true
 	}
 	for _, id := range o.ends {
 		fate := err
@@ -130,6 +136,10 @@ func (w *writer) settle(o *outgoing, err protocol.ErrorCode, tell func(id uint64
 			fate = earlier
 			delete(w.failed, id)
 		}
+		if fate != protocol.ErrNone && (err == protocol.ErrNone || w.came[id]) {
+			torn = true
+		}
+		delete(w.came, id)
 		tell(id, fate)
 	}
 	o.builder.Reset()
@@ -137,6 +147,7 @@ func (w *writer) settle(o *outgoing, err protocol.ErrorCode, tell func(id uint64
 	if o.builder.Cap() <= spareBytesMax && len(w.spare) < batchesOnWayMax {
 		w.spare = append(w.spare, o)
 	}
+	return torn
 }
 
 // spareBytesMax bounds the memory that an idle coordinator keeps for each of its next batches.

@@ -245,7 +245,7 @@ func (p *partition) current() {
 	if !p.leading || l == nil || l.Self || p.appliedAt != p.term || p.applied < p.known {
 		return
 	}
-	p.Replica.leader.Store(&Leadership{Leader: l.Leader, Epoch: l.Epoch, Self: true})
+	p.Replica.leader.Store(&Leadership{Leader: l.Leader, Epoch: l.Epoch, Self: true, Stay: p.Replica.stays.Add(1)})
 	p.report()
 }
 

@@ -70,7 +70,6 @@ func (p *partition) apply() {
 		p.applied, p.appliedAt = batch.last, batch.term
 		p.backlog.batches[0] = pending{}
 		p.backlog.batches = p.backlog.batches[1:]
-		p.current()
 	}
 	if len(p.backlog.batches) == 0 {
 		p.backlog.batches = nil
@@ -80,6 +79,7 @@ func (p *partition) apply() {
 		p.waits.wake(p.send, func(w *Wait) bool { return p.nextOff > w.Offset })
 	}
 	if p.applied != from {
+		p.current() // what makes it so is published
 		// Also in the middle of a batch: a checkpoint may be taken there, of which the raft actor must not hear first.
 		p.send(p.Raft, &raftactor.Applied{Group: p.Replica.Group, Index: p.applied})
 		p.noteApplied()

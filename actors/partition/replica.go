@@ -26,6 +26,7 @@ type Replica struct {
 	epochs atomic.Pointer[[]EpochStart]
 	config atomic.Pointer[topicconfig.Config]
 	fault  atomic.Pointer[string]
+	stays  atomic.Uint64
 }
 
 // Leadership is who leads a partition, as its raft group says.
@@ -33,6 +34,9 @@ type Leadership struct {
 	Leader int32 // node id; -1: nobody
 	Epoch  int32 // see leaderEpoch
 	Self   bool  // this broker leads and has applied everything from before its term: reads and ListOffsets are current
+	// Stay numbers the times that Self came about, from 1 on; 0 without Self. Between two, batches may have got into the log whose
+	// producers heard otherwise.
+	Stay uint64
 }
 
 // firstTerm is the term of a raft group's first leader: the group is born in term 1, its first election begins term 2.

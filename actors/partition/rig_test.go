@@ -32,9 +32,15 @@ const answerTimeout = 10 * time.Second
 type aheadClock struct {
 	actorsystem.WallClock
 	ahead atomic.Int64 // ns
+	asked func()       // nil: nothing; runs whenever somebody asks for the time, and that is everywhere
 }
 
-func (c *aheadClock) Now() time.Time { return c.WallClock.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *aheadClock) Now() time.Time {
+	if c.asked != nil {
+		c.asked()
+	}
+	return c.WallClock.Now().Add(time.Duration(c.ahead.Load()))
+}
 
 // killer panics the actor of a kind at its next message, once for each kill. It also sees when a checkpoint is in the WAL.
 type killer struct {
@@ -81,6 +87,7 @@ type setup struct {
 	options   Options
 	files     vfs.FS // in front of the disk
 	walBytes  int64
+	look      func(*Replica) // at the replica, often and from anywhere
 }
 
 // house is one life of a partition.
@@ -164,6 +171,10 @@ func newHouse(tb testing.TB, disk *vfs.Mem, s setup) *house {
 	}
 	h := &house{tb: tb, setup: s, disk: disk, clock: &aheadClock{}, kill: &killer{durable: make(chan struct{}, 2)}, pool: segment.NewChunkPool(s.poolBytes),
 		frames: protocol.NewFramePool(1 << 20), answers: make(chan any, 100_000)}
+	h.replica = &Replica{Topic: "t", TopicID: [16]byte{1}, Group: 7}
+	if s.look != nil {
+		h.clock.asked = func() { s.look(h.replica) }
+	}
 	h.sys = actorsystem.New(actorsystem.Config{Clock: h.clock, Fault: h.kill, Log: zerolog.New(accident{tb})})
 	var err error
 	h.sink, err = h.sys.SpawnRoot(actorsystem.Spec{Kind: "sink", Name: "1", New: func() actor.Actor {
@@ -176,7 +187,7 @@ func newHouse(tb testing.TB, disk *vfs.Mem, s setup) *house {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h.replica = &Replica{Topic: "t", TopicID: [16]byte{1}, Group: 7, supervisor: h.sink}
+	h.replica.supervisor = h.sink
 	h.replica.config.Store(s.config)
 	up := &parent{h: h, ready: make(chan struct{})}
 	h.root, err = h.sys.SpawnRoot(actorsystem.Spec{Kind: "root", Name: "1", New: func() actor.Actor { return up },

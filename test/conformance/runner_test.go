@@ -46,10 +46,13 @@ type suite struct {
 func scratch(t *testing.T, elem ...string) string {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)
-	dir := filepath.Join(append([]string{filepath.Dir(here), "..", "..", "bin", "conformance"}, elem...)...)
+	root := filepath.Join(filepath.Dir(here), "..", "..", "bin", "conformance")
+	dir := filepath.Join(append([]string{root}, elem...)...)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// A module of its own: what lies here is no package of Troupe.
+	write(t, root, "go.mod", "module scratch\n", 0o644)
 	return dir
 }
 

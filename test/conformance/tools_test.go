@@ -46,6 +46,9 @@ func standInTools(t *testing.T) string {
 	return dir
 }
 
+// kafkaPOM is the directory of the pom.xml that names Kafka's Java tools.
+var kafkaPOM = filepath.Join("..", "interop", "agents", "java")
+
 // javaLibs is a directory with Kafka's Java tools: $TROUPE_JAVA_LIBS, or fetched by Maven as the interop tests' pom.xml says. The
 // quick form uses no Java and gets none.
 func javaLibs(t *testing.T) string {
@@ -54,14 +57,14 @@ func javaLibs(t *testing.T) string {
 		return dir
 	}
 	dir := scratch(t, "java-libs")
-	pom, err := os.ReadFile(filepath.Join("..", "interop", "java", "pom.xml"))
+	pom, err := os.ReadFile(filepath.Join(kafkaPOM, "pom.xml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if have, err := os.ReadFile(filepath.Join(dir, "pom.xml")); err == nil && string(have) == string(pom) {
 		return dir
 	}
-	cmd := exec.Command("mvn", "-q", "-B", "-f", filepath.Join("..", "interop", "java"), "dependency:copy-dependencies",
+	cmd := exec.Command("mvn", "-q", "-B", "-f", kafkaPOM, "dependency:copy-dependencies",
 		"-DincludeScope=runtime", "-DoutputDirectory="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("Sarama's tests with Kafka's Java tools need Maven and a JDK: %v\n%s", err, out)

@@ -10,7 +10,6 @@ import (
 	"net"
 	"sort"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,20 +54,6 @@ type Cluster struct {
 
 // refreshMin is the least time between two metadata requests.
 const refreshMin = 50 * time.Millisecond
-
-// Seeds splits HOST:PORT,… and adds the default port.
-func Seeds(bootstrap string) ([]string, error) {
-	seeds := strings.FieldsFunc(bootstrap, func(r rune) bool { return r == ',' || r == ' ' })
-	for i, s := range seeds {
-		if _, _, err := net.SplitHostPort(s); err != nil {
-			seeds[i] = net.JoinHostPort(s, "9092")
-		}
-	}
-	if len(seeds) == 0 {
-		return nil, fmt.Errorf("bootstrap: %q is not allowed; allowed: HOST:PORT,…", bootstrap)
-	}
-	return seeds, nil
-}
 
 // NewCluster follows topic on the brokers that the seeds name.
 func NewCluster(seeds []string, topic string) *Cluster { return &Cluster{seeds: seeds, topic: topic} }

@@ -35,13 +35,3 @@ func TestSomethingThatIsNoBrokerIsSaidToBeNone(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
-
-func TestSeedsGetTheDefaultPort(t *testing.T) {
-	got, err := Seeds("a:1, b,::1")
-	if err != nil || strings.Join(got, " ") != "a:1 b:9092 [::1]:9092" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if _, err := Seeds(" ,"); err == nil {
-		t.Error("no seed is accepted")
-	}
-}

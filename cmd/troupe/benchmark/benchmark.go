@@ -12,14 +12,13 @@ import (
 
 	"github.com/troupe-io/troupe/bench/load"
 	"github.com/troupe-io/troupe/bench/load/records"
-	"github.com/troupe-io/troupe/bench/load/wire"
 	"github.com/troupe-io/troupe/cmd/troupe/cli"
 	"github.com/troupe-io/troupe/protocol"
 )
 
 type benchmark struct {
-	o           load.Options
-	bootstrap   string
+	o load.Options
+	cli.Client
 	format      string
 	acks        string
 	compression string
@@ -46,16 +45,34 @@ func New() *cobra.Command {
 			`  troupe bench metadata -t load --connections 16 --rate 10000`))
 }
 
+// about is what each mode's help says first.
+var about = map[string]string{
+	load.Produce: `Produce records for a while, and say how many a second got through and how long their acknowledgements took.
+
+Without --rate each connection sends as fast as answers come, which measures throughput. With --rate records are due on a fixed
+schedule and latency counts from when a record was due: a broker that stands still cannot hide it. --verify then reads everything
+back and says what is lost, doubled, reordered or corrupt. The topic must exist; --create-topic creates it.`,
+	load.Consume: `Read a topic as fast as it goes: up to the end that it has now, or for --duration or --count. Latency is that of a fetch.`,
+	load.RoundTrip: `Produce and consume at the same time. Latency is from when a record was due until it is consumed; that until it is acknowledged is
+shown too. The topic must exist; --create-topic creates it.`,
+	load.Metadata: `Ask for the topic's metadata again and again, as clients do when they start. The topic must exist; --create-topic creates it.`,
+}
+
+const aboutAll = `
+
+A first interrupt ends the load and shows what was measured until then. Exit code 1: records failed or are at fault. docs/bench.md tells more.`
+
 func newMode(mode, short, example string) *cobra.Command {
 	b := &benchmark{format: "table", acks: "all", compression: "none", from: "beginning"}
 	b.o.Mode = mode
 	b.o.Client = load.Native
 	b.o.Pattern.Keys, b.o.Pattern.Payload = "none", "random"
-	cmd := &cobra.Command{Use: mode, Short: short, Example: example, Args: cli.Args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd) }}
+	cmd := &cobra.Command{Use: mode, Short: short, Long: about[mode] + aboutAll, Example: example, Args: cli.Args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd) }}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVarP(&b.bootstrap, "bootstrap", "b", cli.EnvOr("TROUPE_BOOTSTRAP", cli.DefaultBootstrap), "brokers to ask first, HOST:PORT,… (environment: TROUPE_BOOTSTRAP)")
-	f.StringVarP(&b.o.Topic, "topic", "t", "bench", "the topic; best one of its own")
+	b.BootstrapFlag(cmd)
+	f.StringVarP(&b.o.Topic, "topic", "t", "bench", "the topic; best one that nothing else uses")
+	cli.Complete(cmd, "topic", b.TopicNames(0))
 	produces := mode == load.Produce || mode == load.RoundTrip
 	if mode != load.Consume {
 		f.BoolVar(&b.o.CreateTopic, "create-topic", false, "create the topic first; it must not exist, save with --delete-topic")
@@ -64,7 +81,7 @@ func newMode(mode, short, example string) *cobra.Command {
 		f.StringArrayVar(&b.configs, "topic-config", nil, "NAME=VALUE configuration of a topic that is created (repeatable)")
 	}
 	f.BoolVar(&b.o.DeleteTopic, "delete-topic", false, "delete the topic at the end, and before it is created if it exists")
-	f.IntVar(&b.o.Connections, "connections", 1, "producers or consumers, each with its own connection to each leader")
+	f.IntVar(&b.o.Connections, "connections", 1, "clients (producers, consumers), each with its own connection to each leader")
 	if mode != load.Consume {
 		f.IntVar(&b.o.Concurrency, "concurrency", 5, "requests in flight on each connection")
 		f.Float64Var(&b.o.Rate, "rate", 0, "records (or requests) a second in all, on a fixed schedule: latency counts from when a record was due; 0 sends as fast as answers come")
@@ -90,10 +107,10 @@ func newMode(mode, short, example string) *cobra.Command {
 		cli.ChoiceVar(cmd, &b.o.Client, "client", "", b.o.Client, []string{load.Native, load.Franz}, "native, which costs little, or franz: franz-go, as an application would use it")
 	}
 	f.DurationVar(&b.o.RequestTimeout, "request-timeout", 30*time.Second, "how long an answer may take before the connection is given up")
-	f.Uint64Var(&b.o.Seed, "seed", 0, "of random keys and payloads; 0 draws one")
-	f.DurationVar(&b.o.Interval, "interval", time.Second, "of the series and the progress line")
+	f.Uint64Var(&b.o.Seed, "seed", 0, "seed of random keys and payloads, to repeat a run; 0 draws one")
+	f.DurationVar(&b.o.Interval, "interval", time.Second, "time that an entry of the series, or a progress line, covers")
 	f.DurationVar(&b.progress, "progress", 0, "print a line this often; 0: on a terminal one line that is renewed, otherwise none")
-	cli.ChoiceVar(cmd, &b.format, "output", "o", b.format, []string{"table", "json", "csv"}, "how to show the result: table, json or csv")
+	cli.ChoiceVar(cmd, &b.format, "output", "o", b.format, []string{"table", "json", "csv"}, "a table for people, or json or csv for programs")
 	f.StringVar(&b.jsonFile, "json", "", "also write the result to this file as JSON")
 	f.StringVar(&b.csvFile, "csv", "", "also write the result to this file as CSV")
 	return cmd
@@ -121,8 +138,8 @@ func (b *benchmark) produceFlags(cmd *cobra.Command) {
 func (b *benchmark) options(cmd *cobra.Command) error {
 	o := &b.o
 	var err error
-	if o.Seeds, err = wire.Seeds(b.bootstrap); err != nil {
-		return cli.UsageError{Err: err}
+	if o.Seeds, err = b.Seeds(); err != nil {
+		return err
 	}
 	o.Acks = map[string]int16{"0": 0, "1": 1, "all": -1}[b.acks]
 	if o.Acks != -1 && !cmd.Flags().Changed("idempotent") {
@@ -156,7 +173,11 @@ func (b *benchmark) run(cmd *cobra.Command) error {
 	}
 	ctx, stop := cli.Interruptible(cmd) // the first interrupt ends the load and prints the summary
 	defer stop()
-	line := newLiveLine(cmd.ErrOrStderr(), b.progress, b.o.Mode == load.Metadata)
+	b.Timeout = b.o.RequestTimeout
+	if err := b.Reach(ctx); err != nil {
+		return cli.Interrupted(ctx, err)
+	}
+	line := newLiveLine(cmd.ErrOrStderr(), b.progress, b.format == "table", b.o.Mode == load.Metadata)
 	b.o.Progress, b.o.Note = line.interval, line.note
 	report, err := load.Run(ctx, b.o)
 	line.end()
@@ -179,12 +200,12 @@ func (b *benchmark) run(cmd *cobra.Command) error {
 	return nil
 }
 
+// explain says what to do about an error of a run.
 func (b *benchmark) explain(err error) error {
-	text := err.Error()
-	if strings.Contains(text, "connection refused") {
-		return fmt.Errorf("no broker answers at %s. Is it running? --bootstrap HOST:PORT names another (%w)", b.bootstrap, err)
-	}
-	if strings.Contains(text, "UNKNOWN_TOPIC_OR_PARTITION") {
+	if strings.Contains(err.Error(), "UNKNOWN_TOPIC_OR_PARTITION") {
+		if b.o.Mode == load.Consume {
+			return fmt.Errorf("%w; see `troupe topic list`", err)
+		}
 		return fmt.Errorf("%w; --create-topic creates it", err)
 	}
 	return err
@@ -218,59 +239,4 @@ func (b *benchmark) write(out io.Writer, r *load.Report) error {
 	}
 	r.WriteText(out)
 	return nil
-}
-
-// liveLine is the live progress on standard error: a line that is renewed on a terminal, lines at a distance elsewhere if asked for.
-type liveLine struct {
-	w        io.Writer
-	terminal bool
-	every    float64 // seconds; 0: each interval (terminal) or never
-	next     float64
-	what     string
-	drawn    bool
-}
-
-func newLiveLine(w io.Writer, every time.Duration, requests bool) *liveLine {
-	l := &liveLine{w: w, every: every.Seconds(), what: "records"}
-	if requests {
-		l.what = "requests"
-	}
-	if file, ok := w.(*os.File); ok && every == 0 {
-		info, err := file.Stat()
-		l.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	return l
-}
-
-func (l *liveLine) interval(i load.Interval) {
-	at := i.StartS + i.Seconds
-	if !l.terminal && (l.every == 0 || at < l.next-0.01) {
-		return
-	}
-	l.next = at + l.every
-	text := fmt.Sprintf("%6.1f s  %9.0f %s/s  %8.2f MB/s  p50 %.2f  p99 %.2f  max %.2f ms  %d errors  client %.0f %%",
-		at, i.RecordsPerSecond, l.what, i.MBPerSecond, i.Latency.P50, i.Latency.P99, i.Latency.Max, i.Errors, 100*i.ClientCores)
-	if l.terminal {
-		l.drawn = true
-		fmt.Fprintf(l.w, "\r\x1b[K%s", text)
-		return
-	}
-	fmt.Fprintln(l.w, text)
-}
-
-func (l *liveLine) note(text string) {
-	if !l.terminal && l.every == 0 {
-		return
-	}
-	if l.drawn {
-		fmt.Fprintln(l.w)
-		l.drawn = false
-	}
-	fmt.Fprintln(l.w, text)
-}
-
-func (l *liveLine) end() {
-	if l.drawn {
-		fmt.Fprintln(l.w)
-	}
 }

@@ -96,13 +96,13 @@ func TestBootstrapAddresses(t *testing.T) {
 	for text, want := range map[string]string{
 		"a:1,b:2": "a:1 b:2", "host": "host:9092", "::1": "[::1]:9092", "[::1]:7": "[::1]:7", " a , b:3": "a:9092 b:3",
 	} {
-		got, err := (&Client{Bootstrap: text}).seeds()
+		got, err := (&Client{Bootstrap: text}).Seeds()
 		if err != nil || strings.Join(got, " ") != want {
 			t.Errorf("%q: %v %v, want %s", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", ",", "http://a:1", ":9092", "a:"} {
-		if got, err := (&Client{Bootstrap: text}).seeds(); ExitCode(err) != 2 {
+		if got, err := (&Client{Bootstrap: text}).Seeds(); ExitCode(err) != 2 {
 			t.Errorf("%q was taken as %v", text, got)
 		}
 	}

@@ -39,11 +39,17 @@ type Client struct {
 
 // Flags adds --bootstrap and --timeout to cmd.
 func (c *Client) Flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&c.Bootstrap, "bootstrap", "b", EnvOr("TROUPE_BOOTSTRAP", DefaultBootstrap), "brokers to ask first, HOST:PORT,… (environment: TROUPE_BOOTSTRAP)")
+	c.BootstrapFlag(cmd)
 	cmd.Flags().DurationVar(&c.Timeout, "timeout", 15*time.Second, "how long a request may take")
 }
 
-func (c *Client) seeds() ([]string, error) {
+// BootstrapFlag adds --bootstrap alone, for commands with time-outs of their own.
+func (c *Client) BootstrapFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&c.Bootstrap, "bootstrap", "b", EnvOr("TROUPE_BOOTSTRAP", DefaultBootstrap), "brokers to ask first, HOST:PORT,… (environment: TROUPE_BOOTSTRAP)")
+}
+
+// Seeds are the addresses to ask first, each with a port. An error is a UsageError.
+func (c *Client) Seeds() ([]string, error) {
 	seeds := strings.FieldsFunc(c.Bootstrap, func(r rune) bool { return r == ',' || r == ' ' })
 	if len(seeds) == 0 {
 		return nil, Usagef("bootstrap: %q is not allowed; allowed: HOST:PORT,…", c.Bootstrap)
@@ -69,7 +75,7 @@ func (c *Client) Connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, err
 	if c.Timeout <= 0 {
 		return nil, Usagef("timeout: %s is not allowed; allowed: a span from 1ms, such as 15s", c.Timeout)
 	}
-	seeds, err := c.seeds()
+	seeds, err := c.Seeds()
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +101,16 @@ func (c *Client) Connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, err
 		return nil, err
 	}
 	return cl, nil
+}
+
+// Reach makes sure that a broker answers, as Connect does, for commands that then speak to brokers in their own way.
+func (c *Client) Reach(ctx context.Context) error {
+	cl, err := c.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	cl.Close()
+	return nil
 }
 
 // notKafka says that whoever listens there has not answered as a broker does.

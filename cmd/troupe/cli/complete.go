@@ -50,7 +50,7 @@ func (c *Client) Ask(cmd *cobra.Command, question func(context.Context, *kadm.Cl
 	}
 	ctx, cancel := context.WithTimeout(parent, completionTimeout)
 	defer cancel()
-	seeds, err := c.seeds()
+	seeds, err := c.Seeds()
 	if err != nil {
 		return nil
 	}

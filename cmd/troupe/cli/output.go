@@ -17,7 +17,7 @@ type Output struct {
 
 // Flags adds --output to cmd.
 func (o *Output) Flags(cmd *cobra.Command) {
-	ChoiceVar(cmd, &o.Format, "output", "o", "table", []string{"table", "json"}, "how to show the result: table or json")
+	ChoiceVar(cmd, &o.Format, "output", "o", "table", []string{"table", "json"}, "a table for people, or json for programs")
 }
 
 // JSON says whether a program reads the result.

@@ -22,9 +22,17 @@ func NewActors() *cobra.Command {
 		all   bool
 	)
 	cmd := &cobra.Command{Use: "actors", Short: "Show the supervision tree of a running broker", Args: cli.Args(cobra.NoArgs),
-		Long: `Show every actor of a running broker under its supervisor: state, messages waiting and the age of the oldest,
-messages handled, restarts and the last panic. More than a few idle siblings of one kind are shown as one line; --all
-shows each.`,
+		Long: `Show every actor of a running broker under its supervisor:
+
+  STATE                   running; or why it is not
+  WAITING, OLDEST         messages in its mailbox, and the age of the oldest: both stay near 0 in a broker that keeps up
+  HANDLED                 messages since it started
+  RESTARTS, LAST-PANIC    how often its supervisor has restarted it, and the first line of what made it fail
+
+More than a few idle siblings of one kind are shown as one line; --all shows each.`,
+		Example: `  troupe actors
+  troupe actors --kind partition
+  troupe actors -o json | jq '.[] | select(.restarts_total > 0)'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := cli.Interruptible(cmd)
 			defer stop()
@@ -45,8 +53,8 @@ shows each.`,
 		}}
 	out.Flags(cmd)
 	admin.Flags(cmd)
-	cmd.Flags().StringVar(&kind, "kind", "", "only actors of this kind")
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "fold nothing")
+	cmd.Flags().StringVar(&kind, "kind", "", "only actors of this kind, such as partition or connection")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "show every actor, also many idle ones of a kind")
 	return cmd
 }
 

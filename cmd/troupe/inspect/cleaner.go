@@ -8,9 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/troupe-io/troupe/cmd/troupe/cli"
+	"github.com/troupe-io/troupe/cmd/troupe/progress"
 )
 
-// cleanerReport is what GET /v1/cleaner answers; the fields are documented in docs/operations.md.
+// cleanerReport is what GET /v1/cleaner answers, and what -o json shows: the names stay.
 type cleanerReport struct {
 	State   string          `json:"state"`
 	Current *cleanerCurrent `json:"current,omitempty"`
@@ -68,13 +69,20 @@ func NewCleaner() *cobra.Command {
 		admin cli.AdminAddr
 	)
 	cmd := &cobra.Command{Use: "cleaner", Short: "Show log compaction on a running broker", Args: cli.Args(cobra.NoArgs),
-		Long: `Show what the log cleaner of a running broker is doing, and each log whose topic is compacted (cleanup.policy=compact):
-up to which offset it is clean, how much of what could be cleaned is new (DIRTY; a round begins above NEEDED), and what the
-last round made of it.`,
+		Long: `Show what the log cleaner of a running broker is doing, and, for each partition of a compacted topic (cleanup.policy=compact):
+
+  CLEAN-TO            the offset up to which only the last record of each key is left
+  CLEAN, DIRTY        bytes below that offset, and bytes above it that may be cleaned (the newest segment never is)
+  RATIO, NEEDED       the share that is dirty, and above which share a round begins (min.cleanable.dirty.ratio)
+  ROUNDS, RECLAIMED   since the broker started
+  LAST-ROUND          when, and what it made of how much
+  STATE               ok; overdue (by max.compaction.lag.ms); or why the last round failed, which is tried again`,
+		Example: `  troupe cleaner
+  troupe cleaner -o json | jq '.logs[] | select(.failures > 0)'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := cli.Interruptible(cmd)
 			defer stop()
-			var r cleanerReport
+			r := cleanerReport{Logs: []cleanerLog{}}
 			if err := admin.Ask(ctx, "/v1/cleaner", &r); err != nil {
 				return cli.Interrupted(ctx, err)
 			}
@@ -88,21 +96,21 @@ last round made of it.`,
 func writeCleaner(w io.Writer, r *cleanerReport, now time.Time) {
 	fmt.Fprintf(w, "cleaner: %s", r.State)
 	if c := r.Current; c != nil {
-		fmt.Fprintf(w, ", %s-%d: %.0f %%, %s of %s read, %s written, %d keys, %s so far", c.Topic, c.Partition, 100*c.Progress,
-			formatSize(c.BytesDone), formatSize(c.BytesToRead), formatSize(c.BytesWritten), c.Keys, now.Sub(c.Began).Round(time.Second))
+		fmt.Fprintf(w, ", %s-%d: %.0f %%, %s of %s read, %s written, %s, %s so far", c.Topic, c.Partition, 100*c.Progress,
+			size(c.BytesDone), size(c.BytesToRead), size(c.BytesWritten), cli.Plural(c.Keys, "key"), now.Sub(c.Began).Round(time.Second))
 	}
 	fmt.Fprintln(w)
 	if len(r.Logs) == 0 {
+		fmt.Fprintln(w, "no topic is compacted (cleanup.policy=compact)")
 		return
 	}
-	cli.Table(w, "TOPIC PARTITION CLEAN-TO CLEAN DIRTY DIRTY-RATIO NEEDED RUNS RECLAIMED LAST-RUN TOOK BEFORE AFTER STATE", func(row func(...any)) {
+	cli.Table(w, "TOPIC PARTITION CLEAN-TO CLEAN DIRTY RATIO NEEDED ROUNDS RECLAIMED LAST-ROUND STATE", func(row func(...any)) {
 		for i := range r.Logs {
 			l := &r.Logs[i]
-			last, took, before, after, state := "-", "-", "-", "-", "ok"
+			last, state := "-", "ok"
 			if x := l.LastRun; x != nil {
-				last = now.Sub(x.Began).Round(time.Second).String() + " ago"
-				took = time.Duration(x.Seconds * float64(time.Second)).Round(time.Millisecond).String()
-				before, after = formatSize(x.BytesBefore), formatSize(x.BytesAfter)
+				took := time.Duration(x.Seconds * float64(time.Second))
+				last = fmt.Sprintf("%s ago: %s to %s in %s", now.Sub(x.Began).Round(time.Second), size(x.BytesBefore), size(x.BytesAfter), max(took.Round(time.Millisecond), time.Millisecond))
 			}
 			if l.Overdue {
 				state = "overdue"
@@ -110,20 +118,11 @@ func writeCleaner(w io.Writer, r *cleanerReport, now time.Time) {
 			if l.Failures > 0 {
 				state = "failed: " + firstLine(l.Failure)
 			}
-			row(l.Topic, l.Partition, l.CleanedUpTo, formatSize(l.CleanBytes), formatSize(l.DirtyBytes), fmt.Sprintf("%.2f", l.DirtyRatio),
-				fmt.Sprintf("%.2f", l.NeededFrom), l.Runs, formatSize(l.ReclaimedBytes), last, took, before, after, state)
+			row(l.Topic, l.Partition, l.CleanedUpTo, size(l.CleanBytes), size(l.DirtyBytes), cli.Number(fmt.Sprintf("%.2f", l.DirtyRatio)),
+				cli.Number(fmt.Sprintf("%.2f", l.NeededFrom)), l.Runs, size(l.ReclaimedBytes), last, state)
 		}
 	})
 }
 
-// formatSize writes bytes for people: 1.5MiB.
-func formatSize(n int64) string {
-	v, unit := float64(n), 0
-	for v >= 1024 && unit < 4 {
-		v, unit = v/1024, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%dB", n)
-	}
-	return fmt.Sprintf("%.1f%s", v, [...]string{"", "KiB", "MiB", "GiB", "TiB"}[unit])
-}
+// size writes bytes for people.
+func size(n int64) cli.Number { return cli.Number(progress.Bytes(float64(n))) }

@@ -40,7 +40,7 @@ func Start(w io.Writer, render func(elapsed time.Duration) string) *Line {
 	if !ok || !Terminal(f) {
 		return nil
 	}
-	l := newLine(w, func() int { columns, _, _ := term.GetSize(int(f.Fd())); return columns }, render, time.Now())
+	l := newLine(w, func() int { return columns(f) }, render, time.Now())
 	go l.run(time.NewTicker(every))
 	return l
 }
@@ -74,15 +74,33 @@ func (l *Line) draw(now time.Time) {
 	if elapsed < silence {
 		return
 	}
-	text := l.render(elapsed)
-	columns := l.width()
+	draw(l.out, l.width(), l.render(elapsed))
+	l.drawn = true
+}
+
+// draw writes text over the line that the cursor is in.
+func draw(w io.Writer, columns int, text string) {
 	if columns <= 0 {
 		columns = 80
 	}
 	// The last column stays free: a terminal would wrap there.
-	text = runewidth.Truncate(text, columns-1, "…")
-	fmt.Fprintf(l.out, "\r\x1b[K%s", text)
-	l.drawn = true
+	fmt.Fprintf(w, "\r\x1b[K%s", runewidth.Truncate(text, columns-1, "…"))
+}
+
+// Draw writes a live line once, for those that have a clock of their own. w is a Terminal.
+func Draw(w io.Writer, text string) { draw(w, columns(w), text) }
+
+// Erase takes a drawn line away.
+func Erase(w io.Writer) { fmt.Fprint(w, "\r\x1b[K") }
+
+// columns is how wide a terminal is; 0: not known.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	n, _, _ := term.GetSize(int(f.Fd()))
+	return n
 }
 
 // Stop takes the line away. It may be called more than once, and on a nil line.
@@ -99,7 +117,7 @@ func (l *Line) Stop() {
 
 func (l *Line) erase() {
 	if l.drawn {
-		fmt.Fprint(l.out, "\r\x1b[K")
+		Erase(l.out)
 	}
 }
 
@@ -124,13 +142,13 @@ func Count(n int64) string {
 
 // Bytes writes a number of bytes in a fitting unit: 12.3 MiB.
 func Bytes(n float64) string {
-	for _, unit := range []string{"B", "KiB", "MiB"} {
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
 		if n < 1024 {
 			return strings.TrimSuffix(fmt.Sprintf("%.1f", n), ".0") + " " + unit
 		}
 		n /= 1024
 	}
-	return fmt.Sprintf("%.1f GiB", n)
+	return fmt.Sprintf("%.1f TiB", n)
 }
 
 // Rate is n over elapsed, for one second.

@@ -57,7 +57,7 @@ func TestStopMayComeTwiceAndFromAnyState(t *testing.T) {
 func TestNumbersAreReadable(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{Count(0), "0"}, {Count(999), "999"}, {Count(-1234), "-1\u2009234"}, {Count(1234567), "1\u2009234\u2009567"},
-		{Bytes(0), "0 B"}, {Bytes(1000), "1000 B"}, {Bytes(1536), "1.5 KiB"}, {Bytes(3 << 30), "3.0 GiB"},
+		{Bytes(0), "0 B"}, {Bytes(1000), "1000 B"}, {Bytes(1536), "1.5 KiB"}, {Bytes(3 << 30), "3 GiB"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)

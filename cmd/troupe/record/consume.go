@@ -6,7 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -97,8 +98,11 @@ func parseStart(text string, now time.Time) (start, error) {
 	return start{}, cli.Usagef("from: %q is not allowed; allowed: beginning, end, an offset, -N for the last N, %s", text, cli.TimeForms)
 }
 
-// span is what is read of one partition.
+// span is what is read of one partition: from is the next offset that may come, end the one behind the last.
 type span struct{ from, end int64 }
+
+// quiet is how long no record comes before the brokers are asked what the log still holds.
+const quiet = 200 * time.Millisecond
 
 func (c *consumer) run(cmd *cobra.Command, topic string) error {
 	if c.out.JSON() {
@@ -119,7 +123,11 @@ func (c *consumer) run(cmd *cobra.Command, topic string) error {
 	if c.committed {
 		isolation = kgo.ReadCommitted()
 	}
-	cl, err := c.Connect(ctx, kgo.FetchIsolationLevel(isolation), kgo.KeepControlRecords(), kgo.KeepRetryableFetchErrors())
+	opts := []kgo.Opt{kgo.FetchIsolationLevel(isolation), kgo.KeepControlRecords(), kgo.KeepRetryableFetchErrors()}
+	if !c.follow {
+		opts = append(opts, kgo.FetchMaxWait(quiet)) // a look queues behind a fetch that waits
+	}
+	cl, err := c.Connect(ctx, opts...)
 	if err != nil {
 		return cli.Interrupted(ctx, err)
 	}
@@ -132,11 +140,11 @@ func (c *consumer) run(cmd *cobra.Command, topic string) error {
 	defer w.Flush()
 	line := c.live(cmd, spans)
 	defer line.Stop()
-	return c.read(ctx, cl, topic, spans, w, write)
+	return c.read(ctx, &reading{cl: cl, topic: topic, level: isolation, only: !c.follow, open: spans}, w, write)
 }
 
 // spans finds where to begin and where the end is now, for each partition asked for.
-func (c *consumer) spans(ctx context.Context, cl *kgo.Client, topic string, from start) (map[int32]span, error) {
+func (c *consumer) spans(ctx context.Context, cl *kgo.Client, topic string, from start) (map[int32]*span, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	topics, err := kadm.NewClient(cl).ListTopicsWithInternal(ctx, topic)
@@ -167,14 +175,14 @@ func (c *consumer) spans(ctx context.Context, cl *kgo.Client, topic string, from
 	if from.at == "time" {
 		times = cli.ListOffsets(ctx, cl, all, from.number, false)
 	}
-	spans := map[int32]span{}
+	spans := map[int32]*span{}
 	for _, p := range wanted {
 		at := cli.Partition{Topic: topic, Partition: p}
 		first, end := starts[at], ends[at]
 		if err := errors.Join(first.Err, end.Err); err != nil {
 			return nil, cli.Explain(fmt.Sprintf("list offsets of %s-%d", topic, p), err, "")
 		}
-		s := span{first.Offset, end.Offset}
+		s := &span{first.Offset, end.Offset}
 		switch from.at {
 		case "end":
 			s.from = end.Offset
@@ -200,7 +208,7 @@ func (c *consumer) spans(ctx context.Context, cl *kgo.Client, topic string, from
 }
 
 // live shows how far the reading is, unless the records themselves show it on the same terminal.
-func (c *consumer) live(cmd *cobra.Command, spans map[int32]span) *progress.Line {
+func (c *consumer) live(cmd *cobra.Command, spans map[int32]*span) *progress.Line {
 	if c.out.JSON() || progress.Terminal(cmd.OutOrStdout()) {
 		return nil
 	}
@@ -222,28 +230,22 @@ func (c *consumer) live(cmd *cobra.Command, spans map[int32]span) *progress.Line
 }
 
 // read prints records from each span's start; without follow up to its end.
-func (c *consumer) read(ctx context.Context, cl *kgo.Client, topic string, spans map[int32]span, w *bufio.Writer, write func([]byte, *kgo.Record) []byte) error {
-	open := map[int32]int64{} // partition → end
+func (c *consumer) read(ctx context.Context, r *reading, w *bufio.Writer, write func([]byte, *kgo.Record) []byte) error {
 	offsets := map[int32]kgo.Offset{}
-	for p, s := range spans {
-		if c.follow || s.from < s.end {
-			open[p] = s.end
-			offsets[p] = kgo.NewOffset().At(s.from)
+	for p, s := range r.open {
+		if r.only && s.from >= s.end {
+			delete(r.open, p)
+			continue
 		}
+		offsets[p] = kgo.NewOffset().At(s.from)
 	}
-	if len(open) == 0 {
+	if len(r.open) == 0 {
 		return nil
 	}
-	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets})
+	r.cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: offsets})
 	var buf []byte
-	for {
-		pollCtx, cancel := ctx, context.CancelFunc(func() {})
-		if !c.follow {
-			pollCtx, cancel = context.WithTimeout(ctx, c.Timeout)
-		}
-		fetches := cl.PollFetches(pollCtx)
-		timedOut := pollCtx.Err() != nil
-		cancel()
+	for last := time.Now(); len(r.open) > 0; {
+		fetches := poll(ctx, r)
 		if ctx.Err() != nil {
 			if c.follow {
 				return nil // the ordinary end
@@ -251,49 +253,56 @@ func (c *consumer) read(ctx context.Context, cl *kgo.Client, topic string, spans
 			_ = w.Flush()
 			return cli.ErrInterrupted
 		}
-		if timedOut {
-			return fmt.Errorf("no records of %s came for %s although the end is not reached (partitions %s); is the broker still running?", topic, c.Timeout, keys(open))
-		}
 		for _, e := range fetches.Errors() {
-			if !kerr.IsRetriable(e.Err) {
+			if !errors.Is(e.Err, context.DeadlineExceeded) && !kerr.IsRetriable(e.Err) {
 				return cli.Explain(fmt.Sprintf("fetch %s-%d", e.Topic, e.Partition), e.Err, "")
 			}
 		}
+		moved := false
 		for it := fetches.RecordIter(); !it.Done(); {
-			r := it.Next()
-			end, isOpen := open[r.Partition]
-			if !isOpen || !c.follow && r.Offset >= end {
-				delete(open, r.Partition)
+			record := it.Next()
+			moved = true
+			if !r.took(record.Partition, record.Offset) || record.Attrs.IsControl() {
 				continue
 			}
-			if !r.Attrs.IsControl() {
-				buf = write(buf[:0], r)
-				if _, err := w.Write(buf); err != nil {
-					return fmt.Errorf("write: %w", err)
-				}
-				if c.printed.Add(1) == c.count {
-					return nil
-				}
+			buf = write(buf[:0], record)
+			if _, err := w.Write(buf); err != nil {
+				return fmt.Errorf("write: %w", err)
 			}
-			if !c.follow && r.Offset+1 >= end {
-				delete(open, r.Partition)
+			if c.printed.Add(1) == c.count {
+				return nil
 			}
 		}
 		if err := w.Flush(); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
-		if len(open) == 0 {
-			return nil
+		if moved || c.follow {
+			last = time.Now()
+			continue
+		}
+		lookCtx, cancel := context.WithTimeout(ctx, c.Timeout)
+		moved, err := r.look(lookCtx)
+		cancel()
+		switch {
+		case err != nil:
+			return cli.Interrupted(ctx, err)
+		case moved:
+			last = time.Now()
+		case time.Since(last) >= c.Timeout && ctx.Err() == nil:
+			return fmt.Errorf("no records of %s came for %s although the end is not reached (partitions %s); is the broker still running?", r.topic, c.Timeout, r.left())
 		}
 	}
+	return nil
 }
 
-func keys(m map[int32]int64) string {
-	out := make([]int32, 0, len(m))
-	for p := range m {
-		out = append(out, p)
+// poll takes what the library has. Where the end is to be found, it comes back after a moment without records.
+func poll(ctx context.Context, r *reading) kgo.Fetches {
+	if r.only {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, quiet)
+		defer cancel()
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
-	s := fmt.Sprint(out)
-	return s[1 : len(s)-1]
+	return r.cl.PollFetches(ctx)
 }
+
+func keys(m map[int32]*span) []int32 { return slices.Sorted(maps.Keys(m)) }

@@ -54,7 +54,7 @@ An interrupt ends the reading; what was read is still delivered, and the exit co
 	p.Client.Flags(cmd)
 	p.out.Flags(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&p.keySeparator, "key-separator", "K", "", "a line is KEY SEPARATOR VALUE; without it the line is the value")
+	f.StringVarP(&p.keySeparator, "key-separator", "K", "", "what stands between key and value in a line; without it the whole line is the value")
 	f.StringVarP(&p.file, "file", "i", "", "read this file instead of standard input")
 	f.StringVarP(&p.key, "key", "k", "", "the key of every record")
 	f.StringArrayVarP(&p.headers, "header", "H", nil, "NAME=VALUE header of every record (repeatable)")
@@ -63,9 +63,9 @@ An interrupt ends the reading; what was read is still delivered, and the exit co
 	cli.ChoiceVar(cmd, &p.acks, "acks", "", "all", []string{"0", "1", "all"}, "who must have the record before it counts as sent: 0, 1 or all")
 	cli.ChoiceVar(cmd, &p.compression, "compression", "z", "none", []string{"none", "gzip", "snappy", "lz4", "zstd"}, "codec of the batches: none, gzip, snappy, lz4 or zstd")
 	f.BoolVar(&p.idempotent, "idempotent", true, "let the broker drop duplicates of retries (needs --acks all; off with other acks)")
-	f.BoolVar(&p.tombstones, "tombstones", false, "send an empty value as null")
-	f.BoolVar(&p.createTopic, "create-topic", false, "let the broker create the topic if it allows that")
-	f.Int32Var(&p.batchBytes, "batch-max-bytes", 1_000_012, "the largest batch, before compression")
+	f.BoolVar(&p.tombstones, "tombstones", false, "send an empty value as null, which deletes the key from a compacted topic")
+	f.BoolVar(&p.createTopic, "create-topic", false, "create a topic that does not exist, with the broker's defaults, if the broker allows that")
+	f.Int32Var(&p.batchBytes, "batch-max-bytes", 1_000_012, "the largest batch, before compression, bytes")
 	f.BoolVarP(&p.quiet, "quiet", "q", false, "no summary and no progress on standard error")
 	return cmd
 }

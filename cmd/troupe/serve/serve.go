@@ -24,6 +24,7 @@ import (
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/admin"
 	"github.com/troupe-io/troupe/cmd/troupe/cli"
+	"github.com/troupe-io/troupe/cmd/troupe/progress"
 	"github.com/troupe-io/troupe/config"
 )
 
@@ -165,11 +166,8 @@ func newLogger(s *config.Settings) zerolog.Logger {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	level, _ := zerolog.ParseLevel(s.LogLevel) // the table allows only known ones
 	console := s.LogFormat == "console"
-	terminal := false
-	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		terminal = true
-		console = console || s.LogFormat == "auto"
-	}
+	terminal := progress.Terminal(os.Stderr)
+	console = console || terminal && s.LogFormat == "auto"
 	if console {
 		w := zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: "15:04:05.000", NoColor: !terminal || os.Getenv("NO_COLOR") != ""}
 		return zerolog.New(w).Level(level).With().Timestamp().Logger()
@@ -186,7 +184,7 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		return time.Duration(min(max(n, 0), 1<<53/int64(time.Millisecond))) * time.Millisecond
 	}
 	return broker.Config{
-		NodeID: s.NodeID, DataDir: s.DataDir, KafkaAddr: s.KafkaAddr, AdvertisedAddr: advertised, Rack: s.Rack,
+		NodeID: s.NodeID, DataDir: s.DataDir, KafkaAddr: s.KafkaAddr, AdvertisedAddr: advertised, Rack: s.Rack, MemoryLimit: s.MemoryLimit,
 		WALFileSize: s.WALFileSize, WALSizeLimit: s.WALSizeLimit, TailCacheBytes: s.TailCache, OpenSegmentFiles: int(s.OpenSegmentFiles),
 		AutoCreateTopics: s.AutoCreateTopics, NumPartitions: s.NumPartitions, ReplicationFactor: int16(s.ReplicationFactor),
 		MaxConnections: int(s.MaxConnections), MaxConnectionsPerIP: int(s.MaxConnectionsPerIP), ConnectionsMaxIdle: ms(s.ConnectionsMaxIdleMs),

@@ -13,6 +13,7 @@ import (
 func newDelete() *cobra.Command {
 	var c change
 	cmd := &cobra.Command{Use: "delete NAME…", Short: "Delete topics and all their records", Args: cli.Args(cobra.MinimumNArgs(1)),
+		Long:              `Delete topics and all their records, at once and for good: nothing asks back. Offsets that groups have committed in them go too.`,
 		Example:           "  troupe topic delete orders orders-old",
 		ValidArgsFunction: c.TopicNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {

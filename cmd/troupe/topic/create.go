@@ -23,6 +23,8 @@ func newCreate() *cobra.Command {
 		dryRun      bool
 	)
 	cmd := &cobra.Command{Use: "create NAME…", Short: "Create topics", Args: cli.Args(cobra.MinimumNArgs(1)),
+		Long: `Create topics, each with this many partitions, copies and configurations; what is not given is the broker's default. --dry-run
+lets the broker check everything and creates nothing. "troupe config get topic NAME --all" lists the configurations that a topic can have.`,
 		Example: `  troupe topic create orders --partitions 6 --config retention.ms=86400000
   troupe topic create a b c --if-not-exists
   troupe topic create orders --partitions 6 --dry-run`,

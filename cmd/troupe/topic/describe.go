@@ -46,6 +46,11 @@ func newDescribe() *cobra.Command {
 		all bool
 	)
 	cmd := &cobra.Command{Use: "describe NAME…", Short: "Show partitions, offsets and configuration of topics", Args: cli.Args(cobra.MinimumNArgs(1)),
+		Long: `Show topics: the configurations that were set on them, and for each partition
+
+  LEADER, EPOCH    the broker that serves it, and how often that has been decided
+  REPLICAS, ISR    the brokers that have a copy, and those of them that have all of it
+  START, END       the offset of the oldest record kept, and the one that the next record gets`,
 		Example:           "  troupe topic describe orders\n  troupe topic describe orders --all -o json",
 		ValidArgsFunction: c.TopicNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
