@@ -65,6 +65,9 @@ func init() {
 				w.change(c, req)
 				c.patience = silentFor
 				c.ask(v, req)
+				if req.RebalanceTimeoutMillis < 0 { // the wait for the assignment is over at the timer's next turn, whenever that is
+					c.awaitState(req.Group, "Empty")
+				}
 				c.say("the group is %s", c.state(req.Group))
 			})
 		}

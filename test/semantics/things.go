@@ -161,11 +161,7 @@ func (c *C) preparing(group string, then func(m *member)) {
 		c.send(9, req)
 		waiting, last := c.conn, c.last
 		c.conn = nil
-		for deadline := time.Now().Add(answerWithin); c.state(group) != "PreparingRebalance"; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				c.abort("the group does not rebalance")
-			}
-		}
+		c.awaitState(group, "PreparingRebalance")
 		then(m)
 		c.hangUp()
 		c.conn, c.last = waiting, last
@@ -175,6 +171,19 @@ func (c *C) preparing(group string, then func(m *member)) {
 // state is a group's.
 func (c *C) state(group string) string {
 	return c.get(5, describeGroups(group)).(*kmsg.DescribeGroupsResponse).Groups[0].State
+}
+
+// awaitState waits until a group is in a state.
+func (c *C) awaitState(group, state string) {
+	for deadline := time.Now().Add(answerWithin); ; time.Sleep(5 * time.Millisecond) {
+		is := c.state(group)
+		if is == state {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.abort("the group is %s and does not become %s", is, state)
+		}
+	}
 }
 
 // empty makes a group whose only member has left: its state is Empty.
