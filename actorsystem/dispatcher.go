@@ -2,13 +2,14 @@ package actorsystem
 
 import (
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
 // CoreDispatcher runs the actors of the Core lane: one first-in first-out run queue and a fixed number of long-lived
 // goroutines that take from it. An actor stands in the queue at most once (its mailbox sees to that), so the queue is
-// bounded by the number of actors.
+// bounded by the number of actors. An entry waits for a busy worker while another sleeps for at most about lookAfter.
 type CoreDispatcher struct {
 	mu      sync.Mutex
 	wake    sync.Cond
@@ -17,7 +18,13 @@ type CoreDispatcher struct {
 	idle    int
 	stopped bool
 	done    sync.WaitGroup
+
+	look  *time.Timer // fires look-outs
+	looks bool        // look is set
 }
+
+// lookAfter is how long a lone entry may wait for a worker that is busy before a sleeping one is woken for it.
+const lookAfter = time.Millisecond
 
 var _ actor.Dispatcher = (*CoreDispatcher)(nil)
 
@@ -25,6 +32,8 @@ var _ actor.Dispatcher = (*CoreDispatcher)(nil)
 func NewCoreDispatcher(workers int) *CoreDispatcher {
 	d := &CoreDispatcher{workers: workers}
 	d.wake.L = &d.mu
+	d.look = time.AfterFunc(time.Hour, d.lookOut)
+	d.look.Stop()
 	d.done.Add(workers)
 	for range workers {
 		go d.work()
@@ -38,8 +47,24 @@ func (d *CoreDispatcher) Schedule(run func()) {
 	if !d.stopped {
 		d.queue.push(run)
 	}
-	// A worker that runs will look into the queue in a moment: waking another for a lone entry costs more than it gains.
+	// A worker that runs will look into the queue in a moment: waking another for a lone entry costs more than it gains. Unless its
+	// step takes long: the look-out sees to that.
 	wake := d.idle > 0 && (d.idle == d.workers || d.queue.len() > 1)
+	if !wake && d.idle > 0 && !d.looks && !d.stopped {
+		d.looks = true
+		d.look.Reset(lookAfter)
+	}
+	d.mu.Unlock()
+	if wake {
+		d.wake.Signal()
+	}
+}
+
+// lookOut wakes a worker if there is something to do.
+func (d *CoreDispatcher) lookOut() {
+	d.mu.Lock()
+	d.looks = false
+	wake := d.idle > 0 && d.queue.len() > 0
 	d.mu.Unlock()
 	if wake {
 		d.wake.Signal()
@@ -54,6 +79,7 @@ func (d *CoreDispatcher) Stop() {
 	d.mu.Lock()
 	d.stopped = true
 	d.queue = ring{}
+	d.look.Stop()
 	d.mu.Unlock()
 	d.wake.Broadcast()
 	d.done.Wait()

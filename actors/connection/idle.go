@@ -1,17 +1,18 @@
 package connection
 
-// This file owns the connections whose clients are silent. Such a connection has no reader goroutine and no buffer: one attendant
+// This file owns the connections whose clients are silent. Such a connection has no reader goroutine and no buffer: an attendant
 // goroutine waits for all of them, and serves what is small and whole by itself; anything else it leaves to a reader goroutine,
-// with what it has read. Thousands of clients that say "I am here" every few seconds cost a struct each, and are served many at a
-// time: below attendPerSecond the attendant is at once there, above it goes round at that pace, since waking up costs
-// more than the requests do. Invariants:
+// with what it has read. There are two attendants. The patient one has the connections whose last request was a heartbeat: thousands of
+// clients that say "I am here" every few seconds cost a struct each, and are served many at a time, below attendPerSecond at once,
+// above it in rounds at that pace, since waking up costs more than the requests do. The prompt one has all others, such as producers
+// that send now and then, and is at once there. Invariants:
 //
 //   - a reader is with its goroutine or here, never both; here it is watched or being served, and only who takes it out goes on;
 //   - a connection that ends or drains is taken out and its reader goroutine finishes it, as any other;
 //   - the attendant waits for nothing but its clients and its pace: no credit, no other actor.
 //
-// The mutex is shared by reader goroutines, the attendant and whoever ends a connection; it is held for a map access and a system
-// call that does not wait.
+// The mutex is shared by reader goroutines, the attendant and whoever ends a connection; it is held for a map access and
+// few system calls that do not wait.
 
 import (
 	"runtime/debug"
@@ -25,7 +26,7 @@ import (
 const (
 	// busyGapMs is the time between two requests below which a connection is worth a goroutine.
 	busyGapMs = 100
-	// attendPerSecond and attendBurst pace the attendant's rounds.
+	// attendPerSecond and attendBurst pace the patient attendant's rounds.
 	attendPerSecond = 100
 	attendBurst     = 50
 )
@@ -38,15 +39,25 @@ const (
 )
 
 type idlers struct {
-	clock actorsystem.Clock
-
 	mu      sync.Mutex
-	poll    *poller // nil before the first, and after the last
+	polls   [2]*poller // of prompt and patient; nil before the first connection, and after the last
 	readers map[uint64]*reader
 	lastID  uint64
 	closing bool
+}
 
-	next time.Time // when the attendant's credit is used up; its own
+// The attendants.
+const (
+	prompt  = 0
+	patient = 1
+)
+
+// attendantFor is who waits for a client's next request, by its last.
+func (r *reader) attendantFor() int {
+	if r.lastKey == keyHeartbeat || r.lastKey == keyConsumerGroupHeartbeat {
+		return patient
+	}
+	return prompt
 }
 
 func newIdlers() *idlers { return &idlers{readers: map[uint64]*reader{}} }
@@ -59,27 +70,42 @@ func (i *idlers) park(r *reader) bool {
 	if i.closing || s.over() {
 		return false
 	}
-	if i.poll == nil {
-		p, err := newPoller()
-		if err != nil {
-			return false // out of descriptors
-		}
-		i.poll, i.clock = p, s.system.Clock()
-		go i.attend(p)
-	}
 	if s.wire.detach() != nil {
 		return false
 	}
 	i.lastID++
-	if i.poll.add(s.wire, i.lastID) != nil {
+	r.id = i.lastID
+	if !i.watch(r) {
 		r.broken = s.wire.attach()
 		return false
 	}
 	s.metrics.silent.Inc()
-	r.id = i.lastID
 	i.readers[r.id] = r
 	s.parked = r
 	s.reading.Store(readerIdle)
+	return true
+}
+
+// watch has the attendant that fits a reader wait for its client; false: it cannot. Under the lock.
+func (i *idlers) watch(r *reader) bool {
+	at := r.attendantFor()
+	p := i.polls[at]
+	if p == nil {
+		var err error
+		if p, err = newPoller(); err != nil {
+			return false // out of descriptors
+		}
+		i.polls[at] = p
+		if at == patient {
+			go i.attend(p, &pace{clock: r.s.system.Clock()})
+		} else {
+			go i.attend(p, nil)
+		}
+	}
+	if p.add(r.s.wire, r.id) != nil {
+		return false
+	}
+	r.attendant = at
 	return true
 }
 
@@ -98,7 +124,7 @@ func (i *idlers) release(r *reader) {
 	r.s.metrics.silent.Dec()
 	r.s.parked = nil
 	r.s.reading.Store(readerRuns)
-	i.poll.remove(r.s.wire)
+	i.polls[r.attendant].remove(r.s.wire)
 	if r.broken = r.s.wire.attach(); r.s.ending.Load() {
 		r.s.wire.deadline(past) // what set it may have found the socket detached
 	}
@@ -122,14 +148,19 @@ func (i *idlers) close() {
 }
 
 func (i *idlers) maybeClose() {
-	if i.closing && len(i.readers) == 0 && i.poll != nil {
-		i.poll.close()
-		i.poll = nil
+	if !i.closing || len(i.readers) > 0 {
+		return
+	}
+	for at, p := range i.polls {
+		if p != nil {
+			p.close()
+			i.polls[at] = nil
+		}
 	}
 }
 
-// attend is the attendant.
-func (i *idlers) attend(p *poller) {
+// attend is an attendant; with a pace it is the patient one.
+func (i *idlers) attend(p *poller, rounds *pace) {
 	buf := make([]byte, readBufferBytes)
 	ids := make([]uint64, 0, pollEventsMax)
 	for {
@@ -140,21 +171,27 @@ func (i *idlers) attend(p *poller) {
 		for _, id := range ids {
 			i.visit(id, buf)
 		}
-		if len(ids) < pollEventsMax {
-			i.pace()
+		if len(ids) < pollEventsMax && rounds != nil {
+			rounds.wait()
 		}
 	}
 }
 
-// pace waits until the next round may begin.
-func (i *idlers) pace() {
+// pace is the patient attendant's.
+type pace struct {
+	clock actorsystem.Clock
+	next  time.Time // when the credit is used up
+}
+
+// wait waits until the next round may begin.
+func (p *pace) wait() {
 	const gap = time.Second / attendPerSecond
-	now := i.clock.Now()
-	if earliest := now.Add(-attendBurst * gap); i.next.Before(earliest) {
-		i.next = earliest
+	now := p.clock.Now()
+	if earliest := now.Add(-attendBurst * gap); p.next.Before(earliest) {
+		p.next = earliest
 	}
-	i.next = i.next.Add(gap)
-	if wait := i.next.Sub(now); wait > 0 {
+	p.next = p.next.Add(gap)
+	if wait := p.next.Sub(now); wait > 0 {
 		time.Sleep(wait)
 	}
 }
@@ -163,7 +200,7 @@ func (i *idlers) pace() {
 func (i *idlers) visit(id uint64, buf []byte) {
 	i.mu.Lock()
 	r := i.readers[id]
-	if r == nil {
+	if r == nil || r.serving {
 		i.mu.Unlock()
 		return
 	}
@@ -174,6 +211,14 @@ func (i *idlers) visit(id uint64, buf []byte) {
 	defer i.mu.Unlock()
 	if r.serving = false; !stay || r.s.over() {
 		i.release(r)
+		return
+	}
+	if r.attendant != r.attendantFor() {
+		before := i.polls[r.attendant]
+		before.remove(r.s.wire)
+		if !i.watch(r) {
+			i.release(r)
+		}
 	}
 }
 
@@ -193,7 +238,7 @@ func (r *reader) serve(buf []byte) (stay bool) {
 	s, f := r.s, r.framer
 	defer func() {
 		if reason := recover(); reason != nil {
-			f.drain()
+			r.abandon()
 			s.system.Send(s.pid, crashed{reason, debug.Stack()})
 			stay = false
 		}
@@ -212,9 +257,7 @@ func (r *reader) serve(buf []byte) (stay bool) {
 			err = r.hand(frame, h)
 		}
 		if err != nil {
-			s.budget.release(r.prepaid)
-			r.prepaid = 0
-			f.drain()
+			r.abandon()
 			r.failed(err)
 			return false
 		}
@@ -225,6 +268,13 @@ func (r *reader) serve(buf []byte) (stay bool) {
 	}
 	f.own()
 	return false
+}
+
+// abandon ends the reading: what was read and not handed over is lost, so nothing behind it has a meaning.
+func (r *reader) abandon() {
+	r.s.budget.release(r.prepaid)
+	r.prepaid, r.abandoned = 0, true
+	r.framer.drain()
 }
 
 // prepay takes a whole buffered request's bytes of the budget, if it may be served at once.

@@ -25,6 +25,10 @@ import (
 const (
 	keyProduce     int16 = 0
 	keyApiVersions int16 = 18
+
+	// Heartbeats tell where their connection waits for the next (see idle.go).
+	keyHeartbeat              int16 = 12
+	keyConsumerGroupHeartbeat int16 = 68
 )
 
 // problem is an error with the reason it ends a connection for.
@@ -47,17 +51,21 @@ type reader struct {
 	clientID string
 	now      int64 // unix ms, when bytes last came
 
-	prepaid int64 // bytes of the budget taken before they are charged
-	id      uint64
-	serving bool  // by the attendant; under idlers.mu, as id
-	broken  error // the socket could not be given back to a goroutine
+	prepaid   int64 // bytes of the budget taken before they are charged
+	lastKey   int16 // API key of the last request
+	abandoned bool  // the attendant has met an error: nothing more is to be read
+	broken    error // the socket could not be given back to a goroutine
+
+	id        uint64 // under idlers.mu, as what follows
+	serving   bool   // by the attendant
+	attendant int    // that waits for it
 }
 
 // errIdle ends a reader goroutine whose client is silent.
 var errIdle = errors.New("the client is silent")
 
 func (s *socket) startReader() {
-	r := &reader{s: s, now: s.nowMs()}
+	r := &reader{s: s, now: s.nowMs(), lastKey: -1}
 	r.framer = newFramer(r, r, s.frames, s.limits.RequestBytesMax)
 	go r.run()
 }
@@ -76,6 +84,9 @@ func (r *reader) run() {
 			s.system.Send(s.pid, crashed{reason, debug.Stack()})
 		}
 	}()
+	if r.abandoned {
+		return
+	}
 	err := r.broken
 	if err == nil {
 		err = r.loop()
@@ -246,6 +257,7 @@ func (r *reader) hand(frame *protocol.Frame, h frameHead) error {
 	s := r.s
 	route, _ := api.Lookup(h.key)
 	served := route.Serves(h.version)
+	r.lastKey = h.key
 	c := &call{s: s, route: route, bytes: int64(len(frame.Bytes)), began: s.now()}
 	c.Call = api.Call{Broker: s.broker, Key: h.key, Version: h.version, CorrelationID: h.correlation, ClientAddr: s.remote, Conn: s.pid, Responder: c}
 	if sw := s.software.Load(); sw != nil {
