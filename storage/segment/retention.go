@@ -3,6 +3,8 @@ package segment
 // This file decides which segments go. Kafka's rules: oldest first; by time if the segment's largest timestamp is older than
 // retention.ms; by size as long as the log would still hold retention.bytes without the segment; and all below the log start.
 
+import "slices"
+
 // SetStart moves the log start offset up (DeleteRecords, retention); whole segments below it are deleted in the background,
 // when no reader holds them, DeleteDelayMs later. An offset below the present start changes nothing; one above the end is cut to it.
 //
@@ -50,12 +52,16 @@ func (l *Log) RetentionStart(nowMs int64) int64 {
 	}
 	older, known := l.reader.known()
 	older = before(older, l.recent)
-	if !known {
+	// A reader may have listed them already, but not have asked for their times.
+	dated := l.opt.RetentionMs < 0 || !slices.ContainsFunc(older, func(s *seg) bool { return s.largest.Load() == nil })
+	if !known || !dated {
 		if !l.listing {
 			l.listing = true
 			l.send(&listOp{opBase{log: l}})
 		}
-		return l.start
+		if !known {
+			return l.start
+		}
 	}
 	start := l.start
 	total := l.closedBytes + l.pos
@@ -70,6 +76,9 @@ func (l *Log) RetentionStart(nowMs int64) int64 {
 			s = l.recent[i-len(older)]
 		}
 		size := s.size.Load()
+		if size == 0 {
+			continue // compaction left nothing in it: it goes with the next
+		}
 		tooMuch := l.opt.RetentionBytes >= 0 && total-l.opt.RetentionBytes >= size
 		if !tooMuch && !expired(s.largest.Load()) {
 			return start
