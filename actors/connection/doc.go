@@ -4,8 +4,8 @@
 // A connection is three parties:
 //
 //   - the reader, a goroutine that reads frames into pooled memory, takes Produce requests all the way to the partitions' mailboxes,
-//     and numbers every call in a ring (framer.go, reader.go); while the client is silent one attendant waits in its place, for all
-//     silent clients (idle.go, poll.go);
+//     and numbers every call in a ring (framer.go, reader.go); while the client is silent an attendant waits in its place, for
+//     many silent clients at once (idle.go, poll.go);
 //   - the actor, on the Core lane, which runs the handlers, takes answers in the order of the ring and writes what is due with
 //     one system call that never waits (connection.go, call.go);
 //   - the writer, a goroutine that exists only while something has to wait: a full socket, a file part (sendfile), a cold

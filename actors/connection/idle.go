@@ -123,9 +123,10 @@ func (i *idlers) release(r *reader) {
 	delete(i.readers, r.id)
 	r.s.metrics.silent.Dec()
 	r.s.parked = nil
-	r.s.reading.Store(readerRuns)
 	i.polls[r.attendant].remove(r.s.wire)
-	if r.broken = r.s.wire.attach(); r.s.ending.Load() {
+	r.broken = r.s.wire.attach()
+	r.s.reading.Store(readerRuns) // only now: the listener's deadline would not reach a detached socket, and it asks once
+	if r.s.ending.Load() {
 		r.s.wire.deadline(past) // what set it may have found the socket detached
 	}
 	go r.run()

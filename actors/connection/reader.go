@@ -54,11 +54,11 @@ type reader struct {
 	prepaid   int64 // bytes of the budget taken before they are charged
 	lastKey   int16 // API key of the last request
 	abandoned bool  // the attendant has met an error: nothing more is to be read
-	broken    error // the socket could not be given back to a goroutine
 
 	id        uint64 // under idlers.mu, as what follows
 	serving   bool   // by the attendant
 	attendant int    // that waits for it
+	broken    error  // the socket could not be given back to a goroutine
 }
 
 // errIdle ends a reader goroutine whose client is silent.
