@@ -2,7 +2,7 @@ package connection
 
 // This file owns the connections whose clients are silent. Such a connection has no reader goroutine and no buffer: an attendant
 // goroutine waits for all of them, and serves what is small and whole by itself; anything else it leaves to a reader goroutine,
-// with what it has read. There are two attendants. The patient one has the connections whose last request was a heartbeat: thousands of
+// with what it has read. There are two attendants. The patient one has the connections whose last requests were heartbeats: thousands of
 // clients that say "I am here" every few seconds cost a struct each, and are served many at a time, below attendPerSecond at once,
 // above it in rounds at that pace, since waking up costs more than the requests do. The prompt one has all others, such as producers
 // that send now and then, and is at once there. Invariants:
@@ -26,9 +26,13 @@ import (
 const (
 	// busyGapMs is the time between two requests below which a connection is worth a goroutine.
 	busyGapMs = 100
-	// attendPerSecond and attendBurst pace the patient attendant's rounds.
-	attendPerSecond = 100
-	attendBurst     = 50
+	// patientAfterBeats is how many heartbeats in a row make a client one that only heartbeats: a consumer that commits now and then
+	// is not to wait for a round with its commits.
+	patientAfterBeats = 2
+	// attendPerSecond and attendBurst pace the patient attendant's rounds: what a round costs beside the requests' system
+	// calls is waking up and cold caches, and a heartbeat can wait for a tenth of a second.
+	attendPerSecond = 10
+	attendBurst     = 10
 )
 
 // Where a socket's reader is.
@@ -52,9 +56,18 @@ const (
 	patient = 1
 )
 
-// attendantFor is who waits for a client's next request, by its last.
+// noteRequest counts the heartbeats in a row.
+func (r *reader) noteRequest(key int16) {
+	if key == keyHeartbeat || key == keyConsumerGroupHeartbeat {
+		r.beats++
+	} else {
+		r.beats = 0
+	}
+}
+
+// attendantFor is who waits for a client's next request, by its last ones.
 func (r *reader) attendantFor() int {
-	if r.lastKey == keyHeartbeat || r.lastKey == keyConsumerGroupHeartbeat {
+	if r.beats >= patientAfterBeats {
 		return patient
 	}
 	return prompt
@@ -164,14 +177,23 @@ func (i *idlers) maybeClose() {
 func (i *idlers) attend(p *poller, rounds *pace) {
 	buf := make([]byte, readBufferBytes)
 	ids := make([]uint64, 0, pollEventsMax)
+	asked := make([]*socket, 0, pollEventsMax)
 	for {
 		var err error
 		if ids, err = p.wait(ids[:0]); err != nil {
 			return // closed
 		}
 		for _, id := range ids {
-			i.visit(id, buf)
+			if s := i.visit(id, buf); s != nil {
+				asked = append(asked, s)
+			}
 		}
+		// All at once: workers woken for each would be asleep again before the next.
+		for _, s := range asked {
+			s.nudge()
+		}
+		clear(asked)
+		asked = asked[:0]
 		if len(ids) < pollEventsMax && rounds != nil {
 			rounds.wait()
 		}
@@ -197,22 +219,25 @@ func (p *pace) wait() {
 	}
 }
 
-// visit serves a connection that has something to read.
-func (i *idlers) visit(id uint64, buf []byte) {
+// visit serves a connection that has something to read. It returns the socket if its actor is to be told.
+func (i *idlers) visit(id uint64, buf []byte) (asked *socket) {
 	i.mu.Lock()
 	r := i.readers[id]
 	if r == nil || r.serving {
 		i.mu.Unlock()
-		return
+		return nil
 	}
 	r.serving = true
 	i.mu.Unlock()
-	stay := r.serve(buf)
+	handed, stay := r.serve(buf)
+	if handed {
+		asked = r.s
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if r.serving = false; !stay || r.s.over() {
 		i.release(r)
-		return
+		return asked
 	}
 	if r.attendant != r.attendantFor() {
 		before := i.polls[r.attendant]
@@ -221,6 +246,7 @@ func (i *idlers) visit(id uint64, buf []byte) {
 			i.release(r)
 		}
 	}
+	return asked
 }
 
 // over says that a reader has to come to its end: the connection is closed, or nothing more is to be read.
@@ -233,9 +259,9 @@ func (s *socket) over() bool {
 	}
 }
 
-// serve reads once, without waiting, and hands over what has come if it is small, whole and within its credit; stay says that the
-// reader can go on without a goroutine. Otherwise it holds what was read.
-func (r *reader) serve(buf []byte) (stay bool) {
+// serve reads once, without waiting, and hands over what has come if it is small, whole and within its credit: handed says that it has,
+// so the actor must be nudged, and stay that the reader can go on without a goroutine. Otherwise it holds what was read.
+func (r *reader) serve(buf []byte) (handed, stay bool) {
 	s, f := r.s, r.framer
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -246,7 +272,7 @@ func (r *reader) serve(buf []byte) (stay bool) {
 	}()
 	n, again := s.wire.readNow(buf)
 	if n <= 0 {
-		return again // what went wrong the goroutine will find too
+		return false, again // what went wrong the goroutine will find too
 	}
 	since := r.now
 	r.noteRead(n)
@@ -254,21 +280,23 @@ func (r *reader) serve(buf []byte) (stay bool) {
 	for f.r < f.w && r.prepay(f.peek()) {
 		frame, h, err := f.next()
 		s.frameMs.Store(0)
+		published := false
 		if err == nil {
-			err = r.hand(frame, h)
+			published, err = r.hand(frame, h)
 		}
 		if err != nil {
 			r.abandon()
 			r.failed(err)
-			return false
+			return handed, false
 		}
+		handed = handed || published
 	}
 	if f.r == f.w && r.now-since >= busyGapMs {
 		f.drain()
-		return true
+		return handed, true
 	}
 	f.own()
-	return false
+	return handed, false
 }
 
 // abandon ends the reading: what was read and not handed over is lost, so nothing behind it has a meaning.

@@ -53,3 +53,27 @@ func TestTheBudgetServesWaitersInOrder(t *testing.T) {
 		t.Fatal(b.Used())
 	}
 }
+
+func TestOnlyClientsThatDoNothingButHeartbeatWaitForRounds(t *testing.T) {
+	const commit int16 = 8
+	for _, c := range []struct {
+		requests []int16
+		want     int
+	}{
+		{nil, prompt},
+		{[]int16{commit}, prompt},
+		{[]int16{keyHeartbeat}, prompt},
+		{[]int16{keyHeartbeat, commit, keyHeartbeat}, prompt},
+		{[]int16{keyHeartbeat, keyHeartbeat, commit}, prompt},
+		{[]int16{commit, keyHeartbeat, keyHeartbeat}, patient},
+		{[]int16{keyConsumerGroupHeartbeat, keyConsumerGroupHeartbeat}, patient},
+	} {
+		r := &reader{}
+		for _, key := range c.requests {
+			r.noteRequest(key)
+		}
+		if got := r.attendantFor(); got != c.want {
+			t.Errorf("after requests %v attendant %d waits for the client, want %d", c.requests, got, c.want)
+		}
+	}
+}

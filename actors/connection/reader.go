@@ -52,7 +52,7 @@ type reader struct {
 	now      int64 // unix ms, when bytes last came
 
 	prepaid   int64 // bytes of the budget taken before they are charged
-	lastKey   int16 // API key of the last request
+	beats     int   // the last requests that were heartbeats
 	abandoned bool  // the attendant has met an error: nothing more is to be read
 
 	id        uint64 // under idlers.mu, as what follows
@@ -65,7 +65,7 @@ type reader struct {
 var errIdle = errors.New("the client is silent")
 
 func (s *socket) startReader() {
-	r := &reader{s: s, now: s.nowMs(), lastKey: -1}
+	r := &reader{s: s, now: s.nowMs()}
 	r.framer = newFramer(r, r, s.frames, s.limits.RequestBytesMax)
 	go r.run()
 }
@@ -138,8 +138,12 @@ func (r *reader) loop() error {
 			return err
 		}
 		r.s.frameMs.Store(0)
-		if err := r.hand(frame, h); err != nil {
+		published, err := r.hand(frame, h)
+		if err != nil {
 			return err
+		}
+		if published {
+			r.s.nudge()
 		}
 	}
 }
@@ -252,12 +256,13 @@ func (r *reader) refund(n int64) {
 	r.s.metrics.inFlight.Sub(float64(n))
 }
 
-// hand decodes a request and hands it over.
-func (r *reader) hand(frame *protocol.Frame, h frameHead) error {
+// hand decodes a request and hands it over: to the partition it is for, or into the ring (published), of which the actor is still to be
+// told.
+func (r *reader) hand(frame *protocol.Frame, h frameHead) (published bool, err error) {
 	s := r.s
 	route, _ := api.Lookup(h.key)
 	served := route.Serves(h.version)
-	r.lastKey = h.key
+	r.noteRequest(h.key)
 	c := &call{s: s, route: route, bytes: int64(len(frame.Bytes)), began: s.now()}
 	c.Call = api.Call{Broker: s.broker, Key: h.key, Version: h.version, CorrelationID: h.correlation, ClientAddr: s.remote, Conn: s.pid, Responder: c}
 	if sw := s.software.Load(); sw != nil {
@@ -266,13 +271,12 @@ func (r *reader) hand(frame *protocol.Frame, h frameHead) error {
 	if !served {
 		frame.Release() // ApiVersions of the future: nothing behind the correlation id can be trusted
 		s.publish(c)
-		s.nudge()
-		return nil
+		return true, nil
 	}
 	header, body, err := protocol.ParseRequestHeader(frame.Bytes)
 	if err != nil {
 		frame.Release()
-		return problem{closedBadRequest, err}
+		return false, problem{closedBadRequest, err}
 	}
 	// The client id hardly ever changes: one string serves all requests.
 	if string(header.ClientID) != r.clientID {
@@ -282,17 +286,16 @@ func (r *reader) hand(frame *protocol.Frame, h frameHead) error {
 	if route.Read != nil {
 		c.started = true
 		if err := route.Read(&c.Call, frame, body); err != nil {
-			return problem{closedBadRequest, err}
+			return false, problem{closedBadRequest, err}
 		}
-		return nil
+		return false, nil
 	}
 	req, err := protocol.DecodeRequest(h.key, h.version, frame.Bytes[body:])
 	frame.Release()
 	if err != nil {
-		return problem{closedBadRequest, err}
+		return false, problem{closedBadRequest, err}
 	}
 	c.Request = req
 	s.publish(c)
-	s.nudge()
-	return nil
+	return true, nil
 }
