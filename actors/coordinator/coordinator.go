@@ -275,9 +275,10 @@ func (c *coordinator) produced(r *partition.ProduceResult) {
 	if c.state == standby {
 		return // what came through is read when the next term begins
 	}
+	unknown := err == protocol.ErrNotLeaderForPartition // or raft or the partition has failed; then the batch may be in the log all the same
 	if o.term != c.term {
-		// A former term's batch came through after this one began to read: what was read may lack it.
-		if err == protocol.ErrNone {
+		// If a former term's batch came through after this one began to read, what was read may lack it.
+		if err == protocol.ErrNone || unknown {
 			c.again()
 		}
 		return
@@ -285,7 +286,7 @@ func (c *coordinator) produced(r *partition.ProduceResult) {
 	if err != protocol.ErrNone {
 		c.cfg.Metrics.Refused.Inc()
 	}
-	if err == protocol.ErrNotLeaderForPartition { // or raft or the partition has failed; then the batch may be in the log all the same
+	if unknown {
 		c.again()
 		return
 	}

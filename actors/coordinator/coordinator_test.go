@@ -45,6 +45,7 @@ type (
 	hold    struct{ on bool }
 	dismiss struct{} // the end of leadership
 	fates   struct{ random *rand.Rand }
+	told    struct{ done chan struct{} } // all that has come is answered
 )
 
 func (p *fakePartition) Receive(ctx actor.Context) {
@@ -69,6 +70,8 @@ func (p *fakePartition) Receive(ctx actor.Context) {
 		}
 	case fates:
 		p.random = m.random
+	case told:
+		close(m.done)
 	case dismiss:
 		p.leads.Store(false)
 		for _, w := range p.waits {
