@@ -113,11 +113,12 @@ func (s *socket) publish(c *call) {
 	if c.route.Read == nil {
 		s.control.Add(1)
 	}
+	expires, expiryMs := c.expiry != nil, c.expiryMs
 	seq := s.head.Load()
 	s.slot(seq).Store(c)
-	s.head.Store(seq + 1)
-	if c.expiry != nil {
-		s.expireBy(c.expiryMs) // now that the actor can see the call
+	s.head.Store(seq + 1) // from here on the call is the actor's
+	if expires {
+		s.expireBy(expiryMs) // now that the actor can see the call
 	}
 }
 
