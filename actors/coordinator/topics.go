@@ -17,6 +17,10 @@ type imageTopics struct{ image *controller.Image }
 
 func (i imageTopics) Version() int64 { return int64(i.image.Index) }
 
+// Complete implements group.Topics. The one broker publishes no image before it holds all that was committed to its log; one of several may
+// lead a coordinator whose former broker knew newer topics.
+func (i imageTopics) Complete() bool { return i.image.Index > 0 && len(i.image.Brokers) == 1 }
+
 func (i imageTopics) Topic(name string) (group.TopicInfo, bool) {
 	return topicInfo(i.image.Topic(name))
 }

@@ -137,11 +137,11 @@ func (m *Machine) DeleteGroup(nowMs int64, w Waiter, id string) {
 }
 
 // dropDeleted drops the offsets of topics that are there no more, of whose end the coordinator was not told, or could not write it: the
-// broker stopped in between, the log refused the records, or the coordinator was loading. A Topics tells of every topic that an
-// offset can have been committed for, since it is never older than the commit; version 0 is none yet.
+// broker stopped in between, the log refused the records, or the coordinator was loading. Without
+// complete topics nothing is dropped.
 func (m *Machine) dropDeleted() {
 	topics := m.topics()
-	if topics.Version() == 0 {
+	if !topics.Complete() {
 		return
 	}
 	for _, g := range m.sorted() {
