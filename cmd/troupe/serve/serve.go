@@ -223,7 +223,8 @@ func staticConfigs(s *config.Settings) []api.StaticConfig {
 				kind = kmsg.ConfigTypeInt
 			}
 		}
-		out = append(out, api.StaticConfig{Name: v.Key, Value: v.Value, Default: v.Origin == config.FromDefault, Type: kind, Doc: d.Doc})
+		c := api.StaticConfig{Name: v.Key, Value: v.Value, Default: v.Origin == config.FromDefault, Standard: d.Plain(v.Default), Type: kind, Doc: d.Doc}
+		out = append(out, c)
 	}
 	return out
 }
