@@ -151,16 +151,25 @@ func (d *configDescription) broker() {
 		}
 		if !s.Default {
 			all = append(all, synonym{Name: s.Name, Value: &s.Value, Source: kmsg.ConfigSourceStaticBrokerConfig})
-			if s.Standard != "" {
-				all = append(all, synonym{Name: s.Name, Value: &s.Standard, Source: kmsg.ConfigSourceDefaultConfig})
+		}
+		if standard := s.standard(); standard != "" || s.Default {
+			if k != nil {
+				standard = k.Canonical(standard)
 			}
-		} else {
-			all = append(all, synonym{Name: s.Name, Value: &s.Value, Source: kmsg.ConfigSourceDefaultConfig})
+			all = append(all, synonym{Name: s.Name, Value: &standard, Source: kmsg.ConfigSourceDefaultConfig})
 		}
 		d.own(s.Name, k, s.Type, s.Sensitive, s.Doc, all)
 	}
 	d.others(layers.Broker, seen, func(name string) []synonym { return dynamicSynonyms(layers, name) })
 	d.others(layers.Cluster, seen, func(name string) []synonym { return dynamicSynonyms(layers, name) })
+}
+
+// standard is the default, "" if there is none.
+func (s *StaticConfig) standard() string {
+	if s.Default {
+		return s.Value
+	}
+	return s.Standard
 }
 
 // dynamicSynonyms are the values that were set while brokers ran, this broker's first.

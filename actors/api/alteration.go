@@ -156,10 +156,12 @@ func (b *Broker) alterable(a *alteration) *refusal {
 
 // brokerAlterable is alterable for the values of a broker, or of all of them.
 func (b *Broker) brokerAlterable(a *alteration) *refusal {
+	const oneForAll = "%s is one value for all brokers, which can be set but not removed: set it on the brokers' default or on a topic"
+	isMinISR := func(op controller.ConfigOp) bool { return op.Name == minISR }
+	if _, set := b.Metadata.Load().Layers.Cluster[minISR]; set && a.change.Replace && a.name == "" && !slices.ContainsFunc(a.change.Ops, isMinISR) {
+		return refuseWith(kerr.InvalidConfig, oneForAll, minISR)
+	}
 	for _, op := range a.change.Ops {
-		if op.Name == minISR && (a.name != "" || op.Op == controller.OpDelete) {
-			return refuseWith(kerr.InvalidConfig, "%s is one value for all brokers, which can be set but not removed: set it on the brokers' default or on a topic", minISR)
-		}
 		list := op.Op == controller.OpAppend || op.Op == controller.OpSubtract
 		if k := topicconfig.LookupBroker(op.Name); list && (k == nil || !k.List()) && !brokerconfig.List(op.Name) {
 			return refuseWith(kerr.InvalidConfig, "%s is not a list, so nothing can be appended to it or subtracted from it", op.Name)
@@ -168,6 +170,9 @@ func (b *Broker) brokerAlterable(a *alteration) *refusal {
 			return refuseWith(kerr.InvalidRequest, "nothing to append to %s", op.Name)
 		}
 		if op.Op == controller.OpDelete {
+			if isMinISR(op) {
+				return refuseWith(kerr.InvalidConfig, oneForAll, minISR)
+			}
 			continue // what is not set can be deleted, whatever it is
 		}
 		err := brokerconfig.Settable(op.Name)
@@ -182,6 +187,9 @@ func (b *Broker) brokerAlterable(a *alteration) *refusal {
 		}
 		if err != nil {
 			return refuseWith(kerr.InvalidRequest, "%v", err)
+		}
+		if isMinISR(op) && a.name != "" {
+			return refuseWith(kerr.InvalidConfig, oneForAll, minISR)
 		}
 	}
 	return nil
