@@ -198,6 +198,9 @@ func (l *listener) welcome(ctx actor.Context, conn net.Conn) {
 	remote := conn.RemoteAddr().String()
 	ip := hostOf(remote)
 	limits := cfg.Limits
+	if s := cfg.Broker.Metadata.Load().Settings; s != nil { // what has been set since the start
+		limits.ConnectionsMax, limits.ConnectionsPerIPMax = int(s.MaxConnections), int(s.MaxConnectionsPerIP)
+	}
 	switch {
 	case l.draining != nil:
 		_ = conn.Close()

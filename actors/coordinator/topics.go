@@ -49,7 +49,11 @@ func topicInfo(t *controller.Topic) (group.TopicInfo, bool) {
 // longer allow still holds; the time-out is not below the heartbeat interval.
 func ConfigOf(holder *controller.Holder) func(string, group.ConsumerConfig) group.ConsumerConfig {
 	return func(name string, c group.ConsumerConfig) group.ConsumerConfig {
-		own := holder.Load().GroupConfigs[name]
+		image := holder.Load()
+		if image.Settings != nil {
+			c.AssignmentIntervalMs = image.Settings.AssignmentIntervalMs
+		}
+		own := image.GroupConfigs[name]
 		if own == nil {
 			return c
 		}
