@@ -193,7 +193,7 @@ var table = []*Setting{
 		Doc:   "How long the cleaner rests when no log needs compaction.",
 		field: func(s *Settings) any { return &s.CleanerBackoffMs }},
 	{Key: "log.cleaner.dedupe.buffer.size", Kind: Bytes, Auto: defaultCleanerMap, Min: 1 << 20, Max: noMax,
-		Doc:   "Memory for the keys of the log that is being compacted, about 30 bytes a key; more keys take several rounds. The default is an eighth of memory-limit, at most 128MiB.",
+		Doc:   "Memory for the keys of the log that is being compacted, about 25 bytes a key; more keys take several rounds. The default is an eighth of memory-limit, at most 128MiB.",
 		field: func(s *Settings) any { return &s.CleanerMapBytes }},
 	{Key: "log.cleaner.io.max.bytes.per.second", Kind: Bytes, Default: "400MiB", Min: 1 << 20, Max: noMax, Unlimited: true,
 		Doc:   "How much the cleaner reads and writes in a second at most.",

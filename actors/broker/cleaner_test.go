@@ -253,3 +253,34 @@ func TestReadersNeverSeeATornLogWhileItIsCompacted(t *testing.T) {
 		t.Errorf("%d runs: %+v", runsOf(s), reportOf(s))
 	}
 }
+
+func TestDeletingATopicThatIsBeingCompactedIsNoFailure(t *testing.T) {
+	for i := range 12 {
+		s := raise(t, vfs.NewMem(), restless, func(cfg *Config) { cfg.CleanerIOBytesPerSecond = 4 << 20 }) // slow: it is caught at work
+		createTopic(t, s.KafkaAddr(), "other", 1, nil)                                                     // the cleaner forgets a log only while it sees another
+		createTopic(t, s.KafkaAddr(), "t", 1, compacted)
+		w := newWriter(t, s.KafkaAddr(), "t", 0, 6000)
+		w.keys = 40
+		deadline := time.Now().Add(20 * time.Second)
+		load(t, []*writer{w}, s.KafkaAddr, func(*writer) int32 { return 7 }, func(*writer) bool {
+			r := reportOf(s)
+			return r.Current != nil && r.Current.BytesDone > int64(i)<<16 || time.Now().After(deadline)
+		})
+		if reportOf(s).Current == nil {
+			t.Logf("round %d: the cleaner was through already", i)
+		}
+		c := mustDial(t, s.KafkaAddr())
+		deleteTopic(t, c, "t")
+		for len(reportOf(s).Logs) > 0 || reportOf(s).Current != nil {
+			if time.Now().After(deadline) {
+				t.Fatalf("the cleaner holds on to a deleted log: %+v", reportOf(s))
+			}
+			time.Sleep(time.Millisecond)
+		}
+		c.close()
+		if said := s.log.lines("could not be compacted"); len(said) > 0 {
+			t.Fatalf("round %d: a deleted topic is a failure: %q", i, said)
+		}
+		s.kill()
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/storage/segment"
+	"github.com/troupe-io/troupe/storage/vfs"
 )
 
 // This file owns the choice of the next log, by Apache Kafka's rules: of all logs whose dirty part is more than
@@ -62,7 +63,7 @@ func (c *cleaner) choose() *candidate {
 	var worst float64
 	for _, x := range all {
 		if err := c.measure(x, now); err != nil {
-			if !errors.Is(err, segment.ErrClosed) {
+			if !wentOn(err) && !(errors.Is(err, vfs.ErrNotExist) && c.isGone(x)) {
 				if s := c.status(x); s.RetryAt == nil || !now.Before(*s.RetryAt) {
 					c.fail(s, err)
 				}

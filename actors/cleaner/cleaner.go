@@ -344,12 +344,31 @@ func (c *cleaner) next() {
 	c.wait(0)
 }
 
+// wentOn says that a log went on without its cleaning: deleted, cut, or its actor restarted or stopped.
+func wentOn(err error) bool {
+	var stopped actorsystem.StoppedError
+	return errors.Is(err, segment.ErrSuperseded) || errors.Is(err, segment.ErrClosed) || errors.Is(err, segment.ErrStopped) ||
+		errors.Is(err, segment.ErrInterrupted) || errors.As(err, &stopped)
+}
+
+// isGone says that a log was closed, or is not here any more: then its files may be missing. A file that an open log lacks is damage.
+func (c *cleaner) isGone(x *candidate) bool {
+	if c.Replicas.All()[x.key] != x.replica {
+		return true
+	}
+	reader := x.replica.Reader()
+	if reader == nil {
+		return true
+	}
+	_, err := reader.Closed()
+	return errors.Is(err, segment.ErrClosed)
+}
+
 // giveUp ends the job because of err.
 func (c *cleaner) giveUp(err error) {
 	at := c.at
-	switch {
-	case errors.Is(err, segment.ErrSuperseded), errors.Is(err, segment.ErrClosed), errors.Is(err, segment.ErrStopped), errors.Is(err, segment.ErrInterrupted):
-		// The log went on without it: deleted, cut, or its actor restarted. It is looked at again like any other.
+	if wentOn(err) || errors.Is(err, vfs.ErrNotExist) && c.isGone(at) {
+		// It is looked at again like any other.
 		c.Log.Debug().Err(err).Str("topic", at.replica.Topic).Int32("partition", at.replica.Partition).Msg("compaction of a log begins anew later")
 		c.drop()
 		c.show()

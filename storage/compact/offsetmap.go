@@ -2,8 +2,8 @@ package compact
 
 import "math/bits"
 
-// offsetMap maps digests of keys to offsets in bounded memory: open addressing, 16 bytes an entry. It grows by doubling up to its
-// limit, so a small log costs little.
+// offsetMap maps digests of keys to offsets in bounded memory: open addressing, 16 bytes an entry. It grows fourfold up to its
+// limit, so a small log costs little and a large one seldom moves its entries.
 //
 // An entry is the digest's low 64 bits, then 20 more of its bits above 44 bits of (offset - base + 1); an empty one has zeros there.
 // Invariants: n <= most, which leaves at least a fifth of the slots empty, so that every search ends; entries are never removed.
@@ -21,16 +21,21 @@ const (
 	slotBytes       = 16
 	offsetBits      = 44
 	offsetMask      = 1<<offsetBits - 1
-	smallestSlots   = 1 << 12
+	smallestSlots   = 1 << 12 // at most, at first
+	growth          = 4
 	loadNumerator   = 4 // of 5
 	loadDenominator = 5
 )
 
 // newOffsetMap makes a map of at most limitBytes for offsets from base on. While it grows, the old slots are there too: the limit holds for
-// both together.
+// both together, as the sizes are the limit divided by powers of growth.
 func newOffsetMap(limitBytes, base int64) *offsetMap {
-	m := &offsetMap{limit: int(max(limitBytes/slotBytes*2/3, 64)), base: base}
-	m.resize(min(smallestSlots, m.limit))
+	m := &offsetMap{limit: int(max(limitBytes/slotBytes*growth/(growth+1), 64)), base: base}
+	n := m.limit
+	for n > smallestSlots {
+		n /= growth
+	}
+	m.resize(n)
 	return m
 }
 
@@ -62,9 +67,18 @@ func (m *offsetMap) room(n int) bool {
 		if len(m.slots) >= m.limit {
 			return false
 		}
-		m.resize(min(2*len(m.slots), m.limit))
+		m.resize(m.larger())
 	}
 	return true
+}
+
+// larger is the size after this one.
+func (m *offsetMap) larger() int {
+	n := m.limit
+	for n/growth > len(m.slots) {
+		n /= growth
+	}
+	return n
 }
 
 // holds says whether an offset is within what entries can say.

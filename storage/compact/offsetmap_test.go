@@ -65,3 +65,22 @@ func TestTheMapAgreesWithGosAndStaysInItsBounds(t *testing.T) {
 		t.Error("the range of offsets is not 44 bits")
 	}
 }
+
+func TestTheMapStaysInItsLimitWhileItGrows(t *testing.T) {
+	for _, limit := range []int64{2 << 10, 100_000, 777_777, 1 << 20, 10<<20 + 13} {
+		m := newOffsetMap(limit, 0)
+		for {
+			before := m.bytes()
+			if !m.room(m.most - m.n + 1) {
+				break
+			}
+			if both := before + m.bytes(); both > limit || m.bytes() <= before {
+				t.Errorf("limit %d: %d bytes grow to %d", limit, before, m.bytes())
+			}
+			m.n = m.most
+		}
+		if m.bytes() < limit*3/4 {
+			t.Errorf("limit %d: only %d bytes are used", limit, m.bytes())
+		}
+	}
+}
