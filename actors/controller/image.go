@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/storage/wal"
 )
@@ -35,6 +36,8 @@ type Image struct {
 	Layers topicconfig.Layers
 	// GroupConfigs are the own values of consumer groups, by Kafka's names. Nobody may change it.
 	GroupConfigs map[string]map[string]string
+	// Quotas are the clients' quotas; nil: there are none.
+	Quotas *quota.Rules
 
 	topics   shards[string, *Topic]
 	topicIDs shards[TopicID, *Topic]
