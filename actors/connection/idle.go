@@ -9,7 +9,8 @@ package connection
 //
 //   - a reader is with its goroutine or here, never both; here it is watched or being served, and only who takes it out goes on;
 //   - a connection that ends or drains is taken out and its reader goroutine finishes it, as any other;
-//   - the attendant waits for nothing but its clients and its pace: no credit, no other actor.
+//   - the attendant waits for nothing but its clients and its pace: no credit, no other actor. A client that is muted for a quota's
+//     sake gets its goroutine back when it speaks, which sits that out.
 //
 // The mutex is shared by reader goroutines, the attendant and whoever ends a connection; it is held for a map access and
 // few system calls that do not wait.
@@ -310,7 +311,7 @@ func (r *reader) abandon() {
 func (r *reader) prepay(h frameHead, whole bool) bool {
 	s := r.s
 	route, known := api.Lookup(h.key)
-	if !whole || !known || !route.Serves(h.version) || route.Read != nil || !r.allowed(h) || !s.budget.take(h.size) {
+	if !whole || !known || !route.Serves(h.version) || route.Read != nil || s.muted() > 0 || !r.allowed(h) || !s.budget.take(h.size) {
 		return false
 	}
 	r.prepaid = h.size
