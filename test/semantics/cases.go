@@ -20,6 +20,7 @@ import (
 type testCase struct {
 	file, name string // "02_list_offsets", "v1"
 	run        func(c *C)
+	alone      bool // it changes what others see: it runs when they are done, and puts back what it changed
 }
 
 func (tc *testCase) String() string { return tc.file + "/" + tc.name }
@@ -28,6 +29,12 @@ var allCases []*testCase
 
 // add puts a case into the table, under the name of the file that calls it.
 func add(name string, run func(c *C)) { addFrom(2, name, run) }
+
+// alone adds a case that changes what others see. It must put it back.
+func alone(name string, run func(c *C)) {
+	addFrom(2, name, run)
+	allCases[len(allCases)-1].alone = true
+}
 
 // versions adds one case for each version of an API.
 func versions(first, last int16, run func(c *C, v int16)) {
@@ -38,7 +45,7 @@ func versions(first, last int16, run func(c *C, v int16)) {
 
 func addFrom(skip int, name string, run func(c *C)) {
 	_, file, _, _ := runtime.Caller(skip)
-	allCases = append(allCases, &testCase{strings.TrimSuffix(filepath.Base(file), ".go"), name, run})
+	allCases = append(allCases, &testCase{file: strings.TrimSuffix(filepath.Base(file), ".go"), name: name, run: run})
 }
 
 const (
