@@ -42,6 +42,8 @@ type Settings struct {
 	RequestMaxBytes      int64
 	FetchMaxBytes        int64
 	FetchSessions        int64
+	QuotaWindowNum       int64
+	QuotaWindowSeconds   int64
 
 	GroupTopicPartitions         int32
 	OffsetsRetentionMinutes      int64

@@ -126,6 +126,12 @@ var table = []*Setting{
 	{Key: "max.incremental.fetch.session.cache.slots", Kind: Int, Default: "1000", Min: 0, Max: math.MaxInt32,
 		Doc:   "Fetch sessions (KIP-227) remembered at a time.",
 		field: func(s *Settings) any { return &s.FetchSessions }},
+	{Key: "quota.window.num", Kind: Int, Default: "11", Min: 1, Max: 3600,
+		Doc:   "Windows over which clients' rates are measured for their quotas, with the one under way. After a rest, a client may take what its quota gives in all but one of them at once.",
+		field: func(s *Settings) any { return &s.QuotaWindowNum }},
+	{Key: "quota.window.size.seconds", Kind: Int, Default: "1", Min: 1, Max: 3600,
+		Doc:   "Seconds of each such window.",
+		field: func(s *Settings) any { return &s.QuotaWindowSeconds }},
 
 	{Key: "offsets.topic.num.partitions", Kind: Int, Default: "50", Min: 1, Max: 10_000,
 		Doc:   "Partitions of __consumer_offsets, which is made when the first group asks for its coordinator. Each has a coordinator of its own.",

@@ -68,6 +68,7 @@ func readProduce(c *Call, frame *protocol.Frame, body int) error {
 	}
 	replicas := make([]*partition.Replica, 0, 4)
 	nowMs := c.Broker.nowMs()
+	c.chargeProduce(len(frame.Bytes), nowMs)
 	if code, message := p.refusal(); code != protocol.ErrNone {
 		for i := range p.answers {
 			p.refuse(i, nil, code, message)
@@ -280,5 +281,5 @@ func (p *produceCall) finish() {
 
 // AppendTo implements Encoder.
 func (p *produceCall) AppendTo(dst []byte) []byte {
-	return p.req.AppendResponse(dst, p.answers, 0, p.nodes)
+	return p.req.AppendResponse(dst, p.answers, p.call.ThrottleMs, p.nodes)
 }

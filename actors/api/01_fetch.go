@@ -22,6 +22,7 @@ import (
 
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/partition"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/protocol"
 	"github.com/troupe-io/troupe/storage/segment"
@@ -83,6 +84,9 @@ func fetch(c *Call) {
 		f.maxBytes = int64(limit)
 	}
 	f.maxBytes = min(f.maxBytes, int64(req.MaxBytes))
+	if rules := c.Broker.rules(); rules != nil {
+		f.maxBytes = min(f.maxBytes, c.Broker.Quotas.FetchMax(rules, quota.Anonymous, c.ClientID))
+	}
 	if req.IsolationLevel != readUncommitted && req.IsolationLevel != readCommitted {
 		f.refuse(protocol.ErrUnknownServerError)
 		return
@@ -347,8 +351,39 @@ func (f *fetchCall) release() {
 	}
 }
 
+// fetchPartBytes is about what a partition takes in an answer beside its records.
+const fetchPartBytes = 48
+
+// throttled counts the answer towards the quotas. If the client is to be throttled, it has been answered without any records, which keeps
+// its session as it is; one that the request was to make is not made.
+func (f *fetchCall) throttled() bool {
+	f.call.ChargeTime()
+	bytes := int64(fetchPartBytes)
+	for i := range f.parts {
+		bytes += fetchPartBytes + f.parts[i].size
+	}
+	if f.call.ThrottleMs == 0 {
+		f.call.chargeFetch(bytes)
+	}
+	if f.call.ThrottleMs == 0 {
+		return false
+	}
+	f.release()
+	resp := kmsg.NewPtrFetchResponse()
+	if f.use.incremental {
+		resp.SessionID = f.use.id
+	} else {
+		f.use.forget()
+	}
+	f.call.Reply(resp)
+	return true
+}
+
 // answer encodes the frame around the slices.
 func (f *fetchCall) answer() {
+	if f.throttled() {
+		return
+	}
 	f.use.told(f.parts)
 	resp := kmsg.NewPtrFetchResponse()
 	resp.Version = f.call.Version

@@ -237,6 +237,18 @@ func (f *FetchSessions) remove(s *fetchSession) {
 	f.partitions -= s.order.Len()
 }
 
+// forget ends a session that the request has made.
+func (u *sessionUse) forget() {
+	if u.cache == nil || u.id == sessionless {
+		return
+	}
+	u.cache.mu.Lock()
+	defer u.cache.mu.Unlock()
+	if s := u.cache.byID[u.id]; s != nil {
+		u.cache.remove(s)
+	}
+}
+
 // told takes down what an answer is about to tell the client, and, if it is incremental, says of each part whether it is news.
 func (u *sessionUse) told(parts []fetchPart) {
 	for i := range parts {

@@ -156,6 +156,7 @@ func (m *metadataAnswer) byName(asked []kmsg.MetadataRequestTopic, allowCreation
 		m.resp.Topics = append(m.resp.Topics, rt)
 	}
 	if len(missing) > 0 {
+		m.c.mutations(neverStrict).mayChange(len(missing) * int(settings.NumPartitions))
 		m.c.Broker.System.Send(m.c.Broker.Controller, &controller.CreateTopics{Ask: controller.Ask{TimeoutMs: autoCreateTimeoutMs}, Topics: missing})
 	}
 }

@@ -13,6 +13,7 @@ import (
 //
 //	v4     -1 partitions or replicas take the broker's default
 //	v5     flexible; the answer tells partitions, replication factor and configs
+//	v6     what goes over the client's quota is refused (KIP-599)
 //	v7     topic id
 //
 // The answer comes when this broker's partitions of the new topics can be produced to, or REQUEST_TIMED_OUT after the
@@ -27,6 +28,7 @@ func createTopics(c *Call) {
 	}
 	msg := &controller.CreateTopics{ValidateOnly: req.ValidateOnly}
 	var refused []kmsg.CreateTopicsResponseTopic
+	image, quota := c.Broker.Metadata.Load(), c.mutations(6)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		switch n := count[t.Topic]; {
@@ -39,6 +41,12 @@ func createTopics(c *Call) {
 			if len(nulls) > 0 {
 				refused = append(refused, refuseTopic(t.Topic, kerr.InvalidConfig.Code, "a configuration cannot be set to null: "+strings.Join(nulls, ", ")))
 				continue
+			}
+			if image.Topic(topic.Name) == nil {
+				if r := quota.mayChange(max(int(topic.Partitions), len(topic.Assignments))); r != nil {
+					refused = append(refused, refuseTopic(t.Topic, r.code, r.message))
+					continue
+				}
 			}
 			msg.Topics = append(msg.Topics, topic)
 		}

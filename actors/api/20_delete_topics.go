@@ -10,7 +10,7 @@ import (
 // DeleteTopics, v1-v6.
 //
 //	v4     flexible
-//	v5     error message
+//	v5     error message; what goes over the client's quota is refused (KIP-599)
 //	v6     by name or by id
 //
 // A topic that is named twice, by whatever, is not deleted.
@@ -28,9 +28,15 @@ func deleteTopics(c *Call) {
 	}
 	d.choose(asked)
 	msg := &controller.DeleteTopics{}
+	quota := c.mutations(5)
 	for _, t := range d.list {
 		switch n := d.chosen[t.id]; {
 		case n == 1:
+			if r := quota.mayChange(len(d.image.TopicByID(t.id).Partitions)); r != nil {
+				d.chosen[t.id] = 0
+				d.refuse(&t.name, t.id, r.code, r.message)
+				continue
+			}
 			msg.IDs = append(msg.IDs, t.id)
 		case n > 1:
 			d.chosen[t.id] = 0 // one answer for both

@@ -9,7 +9,7 @@ import (
 	"github.com/troupe-io/troupe/actors/controller"
 )
 
-// CreatePartitions, v0-v3: v2 is flexible, v3 knows throttling.
+// CreatePartitions, v0-v3: v2 is flexible; from v3 on what goes over the client's quota is refused (KIP-599).
 func init() { register(37, 0, 3, createPartitions) }
 
 func createPartitions(c *Call) {
@@ -27,6 +27,7 @@ func createPartitions(c *Call) {
 		resp.Topics = append(resp.Topics, rt)
 	}
 	msg := &controller.CreatePartitions{ValidateOnly: req.ValidateOnly}
+	image, quota := c.Broker.Metadata.Load(), c.mutations(3)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		if n := count[t.Topic]; n != 1 {
@@ -35,6 +36,12 @@ func createPartitions(c *Call) {
 			}
 			count[t.Topic] = 0
 			continue
+		}
+		if topic := image.Topic(t.Topic); topic != nil {
+			if r := quota.mayChange(int(t.Count) - len(topic.Partitions)); r != nil {
+				result(t.Topic, r.code, r.message)
+				continue
+			}
 		}
 		more := controller.MorePartitions{Name: strings.Clone(t.Topic), Count: t.Count, Assigned: t.Assignment != nil}
 		for _, a := range t.Assignment {

@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-io/troupe/actors/coordinator"
 	"github.com/troupe-io/troupe/actors/groupconfig"
 	"github.com/troupe-io/troupe/actors/partition"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/protocol"
 	"github.com/troupe-io/troupe/storage/diskstate"
@@ -39,6 +40,8 @@ type Broker struct {
 	LogSpace func() (total, free int64, err error)
 	// Fetch is the cache of fetch sessions (KIP-227); nil serves every fetch without one.
 	Fetch *FetchSessions
+	// Quotas counts what clients use of their quotas; nil enforces none.
+	Quotas *quota.Meters
 }
 
 // Settings are the broker's own limits and defaults that handlers enforce.
@@ -89,6 +92,10 @@ type Call struct {
 	// Conn is the connection's actor: give it as Reply to other actors, with this Call as Token; answers that implement
 	// Continuation are run there.
 	Conn *actor.PID
+	// ThrottleMs is how long the client is told to wait: it went over a quota. Of whoever answers the call.
+	ThrottleMs int32
+	// SpentNs is the time that the call has taken so far and that is not yet counted, if it is Timed.
+	SpentNs int64
 	Responder
 }
 
@@ -106,6 +113,8 @@ type Responder interface {
 	ReplyNothing()
 	// Close drops the connection without an answer, logging why once. From any goroutine.
 	Close(reason string)
+	// Mute stops reading from the connection for ms from now. From any goroutine.
+	Mute(ms int32)
 	// Blocking runs f in the connection's own goroutine, in the request's turn; f may block and must answer before it returns.
 	// Only from the connection's actor.
 	Blocking(f func())

@@ -125,6 +125,7 @@ func (a *answerTo) Close(reason string) {
 	a.t.Errorf("the connection was closed: %s", reason)
 	close(a.got)
 }
+func (a *answerTo) Mute(int32)        {}
 func (a *answerTo) Blocking(f func()) { f() }
 
 // ask sends req in version through the wire's bytes both ways, as a client would.

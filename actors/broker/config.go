@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-io/troupe/actors/api"
 	"github.com/troupe-io/troupe/actors/coordinator/group"
 	"github.com/troupe-io/troupe/actors/groupconfig"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actorsystem"
 )
 
@@ -41,6 +42,7 @@ type Config struct {
 	RequestMaxBytes       int32
 	FetchMaxBytes         int32
 	FetchSessionsMax      int
+	QuotaWindows          quota.Windows // zero: Kafka's default
 
 	// GroupTopicPartitions is the number of partitions that __consumer_offsets is made with; 0: Kafka's default.
 	GroupTopicPartitions int32

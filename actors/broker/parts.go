@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/coordinator"
 	"github.com/troupe-io/troupe/actors/partition"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/protocol"
 	"github.com/troupe-io/troupe/raftactor"
@@ -50,6 +51,8 @@ type parts struct {
 	frames    *protocol.FramePool
 	pool      *segment.ChunkPool
 	openFiles *segment.FileCache
+
+	quotas *quota.Meters
 }
 
 // metrics are one set for each room.
@@ -90,6 +93,11 @@ func newParts(cfg Config, system *actorsystem.System, files vfs.FS, disk *diskst
 		cleaner:    cleaner.NewMetrics(cfg.Registerer),
 	}
 	registerMemory(cfg.Registerer, p)
+	windows := cfg.QuotaWindows
+	if windows == (quota.Windows{}) {
+		windows = quota.DefaultWindows()
+	}
+	p.quotas = quota.NewMeters(windows, quota.NewMetrics(cfg.Registerer))
 	return p
 }
 
@@ -143,7 +151,7 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 	broker := &api.Broker{System: p.system, Log: p.cfg.Log, NodeID: p.cfg.NodeID, Metadata: p.metadata, Controller: controllerPID,
 		Replicas: p.directory, Groups: p.groups, Disk: p.disk, Frames: p.frames, LogDir: filepath.Join(dir, "topics"),
 		LogSpace: func() (total, free int64, err error) { return p.files.Space(p.cfg.DataDir) },
-		Fetch:    api.NewFetchSessions(p.cfg.FetchSessionsMax, randomNumber),
+		Fetch:    api.NewFetchSessions(p.cfg.FetchSessionsMax, randomNumber), Quotas: p.quotas,
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes,
 			Static:               p.cfg.Static,

@@ -22,6 +22,7 @@ type call struct {
 	route api.Route
 	bytes int64
 	began time.Time // when its last byte had been read
+	timed bool      // somebody has a quota of the time that requests take
 
 	// answered is set, last, by whoever answers; what is below up to the blank line is then the actor's to read.
 	answered atomic.Bool
@@ -77,6 +78,8 @@ func (c *call) Close(reason string) { c.s.fail(closedByHandler, reason) }
 
 func (c *call) Blocking(f func()) { c.blocking = f; c.s.nudge() }
 
+func (c *call) Mute(ms int32) { c.s.mute(ms) }
+
 func (c *call) Draining() bool { return c.s.ending.Load() }
 
 func (c *call) Identify(software, version string) { c.s.software.Store(&[2]string{software, version}) }
@@ -96,8 +99,26 @@ func (c *call) release() {
 	}
 }
 
+// handle starts the call's handler.
+func (c *call) handle() {
+	c.started = true
+	if !c.timed {
+		c.route.Handle(&c.Call)
+		return
+	}
+	began := c.s.now()
+	c.route.Handle(&c.Call)
+	c.SpentNs += int64(c.s.now().Sub(began))
+}
+
 // appendAnswer appends the whole answer frame.
 func (c *call) appendAnswer(dst []byte) ([]byte, error) {
+	c.ChargeTime()
+	if c.ThrottleMs > 0 {
+		if e, ok := c.encoder.(kmsg.SetThrottleResponse); ok {
+			e.SetThrottle(c.ThrottleMs)
+		}
+	}
 	at := len(dst)
 	dst = protocol.AppendResponseHeader(append(dst, 0, 0, 0, 0), c.Key, c.Version, c.CorrelationID)
 	dst, err := protocol.FinishFrame(c.encoder.AppendTo(dst), at)

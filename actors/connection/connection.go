@@ -112,6 +112,7 @@ func (c *connection) handle(ctx actor.Context, message any) {
 		c.drained = true
 		s.ending.Store(true)
 		s.wire.deadline(past)
+		s.wakeReader()
 		s.idlers.rouse(s)
 		c.expire(s.nowMs(), true)
 	case readEnded:
@@ -190,8 +191,7 @@ func (c *connection) gather() {
 		at := s.slot(seq)
 		call := at.Load()
 		if !call.started {
-			call.started = true
-			call.route.Handle(&call.Call)
+			call.handle()
 		}
 		answered := call.answered.Load()
 		if !answered && call.blocking == nil {
@@ -231,8 +231,7 @@ func (c *connection) startBehind(waits *call, seq uint64) {
 			return
 		}
 		if !call.started {
-			call.started = true
-			call.route.Handle(&call.Call)
+			call.handle()
 		}
 		c.started = next + 1
 	}
@@ -242,6 +241,9 @@ func (c *connection) startBehind(waits *call, seq uint64) {
 func (c *connection) take(at interface{ Store(*call) }, call *call, seq uint64) {
 	s := c.s
 	at.Store(nil)
+	if !call.silent {
+		call.ChargeTime() // of an answer that is encoded already: the client is not told, but muted
+	}
 	if call.route.Read == nil {
 		s.control.Add(-1)
 	}

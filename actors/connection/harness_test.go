@@ -77,6 +77,7 @@ func openBreakableDoor(t testing.TB, limits connection.Limits, budgetBytes int64
 	for _, f := range change {
 		f(d.broker)
 	}
+	system = d.broker.System
 	var err error
 	if d.listener, err = connection.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,8 @@ package connection
 //   - a connection that ends or drains is taken out and its reader goroutine finishes it, as any other;
 //   - while a connection's writer has a job its socket is in the runtime's poller, where the writer waits: the reader is not taken over
 //     then, and who gives the writer a job has the connection taken out before;
-//   - the attendant waits for nothing but its clients and its pace: no credit, no other actor.
+//   - the attendant waits for nothing but its clients and its pace: no credit, no other actor. A client that is muted for a quota's
+//     sake gets its goroutine back when it speaks, which sits that out.
 //
 // The mutex is shared by reader goroutines, the attendant and whoever ends a connection; it is held for a map access and
 // few system calls that do not wait.
@@ -317,7 +318,7 @@ func (r *reader) abandon() {
 func (r *reader) prepay(h frameHead, whole bool) bool {
 	s := r.s
 	route, known := api.Lookup(h.key)
-	if !whole || !known || !route.Serves(h.version) || route.Read != nil || !r.allowed(h) || !s.budget.take(h.size) {
+	if !whole || !known || !route.Serves(h.version) || route.Read != nil || s.muted() > 0 || !r.allowed(h) || !s.budget.take(h.size) {
 		return false
 	}
 	r.prepaid = h.size

@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actorsystem"
 )
 
@@ -33,6 +34,7 @@ type Drained struct {
 
 type (
 	accepted  struct{ conn net.Conn }
+	throttled struct{ conn net.Conn } // was held for long enough
 	sweep     struct{}
 	drainOver struct{}
 )
@@ -136,6 +138,9 @@ func (d *Listener) accept() {
 // Undelivered closes a connection that no listener takes.
 func (a *accepted) Undelivered(error) { _ = a.conn.Close() }
 
+// Undelivered is for the same.
+func (t *throttled) Undelivered(error) { _ = t.conn.Close() }
+
 type listener struct {
 	door     *Listener
 	conns    map[string]*socket // by PID id
@@ -145,6 +150,8 @@ type listener struct {
 	timer    actorsystem.Timer
 	draining *Drain
 	cut      int
+
+	throttled int // sockets held because of a quota
 }
 
 // Receive implements actor.Actor.
@@ -168,6 +175,9 @@ func (l *listener) Receive(ctx actor.Context) {
 		l.ended(ctx, m.Who.Id)
 	case *accepted:
 		l.welcome(ctx, m.conn)
+	case *throttled:
+		l.throttled--
+		_ = m.conn.Close()
 	case sweep:
 		l.sweep(ctx)
 		l.schedule(ctx)
@@ -212,6 +222,9 @@ func (l *listener) welcome(ctx actor.Context, conn net.Conn) {
 		l.turnAway(conn, fmt.Sprintf("%d connections from %s are open, which is all that max.connections.per.ip allows", l.perIP[ip], ip))
 		return
 	}
+	if l.overQuota(ctx, conn, ip) {
+		return
+	}
 	w, err := newWire(conn)
 	if err != nil {
 		l.turnAway(conn, err.Error())
@@ -233,6 +246,31 @@ func (l *listener) welcome(ctx actor.Context, conn net.Conn) {
 	l.perIP[ip]++
 	cfg.Metrics.accepted.Inc()
 	cfg.Metrics.open.Inc()
+}
+
+// throttledMax bounds the sockets that are held because of a quota of connections.
+const throttledMax = 1000
+
+// overQuota refuses a connection from an address whose quota of connections is used up. The socket is held for as long as the
+// quota says, so that a client that tries again at once does so at its pace (KIP-612).
+func (l *listener) overQuota(ctx actor.Context, conn net.Conn, ip string) bool {
+	broker := l.door.cfg.Broker
+	rules := broker.Metadata.Load().Quotas
+	if broker.Quotas == nil || !rules.Has(quota.Connection) {
+		return false
+	}
+	ms := broker.Quotas.Connected(rules, ip, broker.System.Clock().Now().UnixMilli())
+	if ms == 0 {
+		return false
+	}
+	l.door.cfg.Metrics.closed[closedThrottled].Inc()
+	if l.throttled >= throttledMax {
+		_ = conn.Close()
+		return true
+	}
+	l.throttled++
+	broker.System.SendAfter(time.Duration(ms)*time.Millisecond, ctx.Self(), &throttled{conn})
+	return true
 }
 
 func (l *listener) turnAway(conn net.Conn, why string) {

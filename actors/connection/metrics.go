@@ -27,17 +27,19 @@ const (
 	closedIOError
 	closedPanic
 	closedTooMany
+	closedThrottled
 	closeReasons
 )
 
 var closeReasonNames = [closeReasons]string{"client", "drained", "idle", "slow_reader", "slow_frame", "bad_frame", "bad_request",
-	"unserved_version", "handler", "io_error", "panic", "max_connections"}
+	"unserved_version", "handler", "io_error", "panic", "max_connections", "connection_quota"}
 
 // Metrics counts for all listeners of a broker.
 type Metrics struct {
 	accepted prometheus.Counter
 	open     prometheus.Gauge
 	silent   prometheus.Gauge
+	muted    prometheus.Gauge
 	closed   [closeReasons]prometheus.Counter
 	bytesIn  prometheus.Counter
 	bytesOut prometheus.Counter
@@ -51,6 +53,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		accepted: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_accepted_total", Help: "Connections accepted."}),
 		open:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_open", Help: "Connections open now."}),
 		silent:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_silent", Help: "Open connections whose clients say nothing at the moment: they have no goroutine."}),
+		muted:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_muted", Help: "Connections with a request that is not read yet because the client went over a quota."}),
 		bytesIn:  prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_received_bytes_total", Help: "Bytes of requests read."}),
 		bytesOut: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_sent_bytes_total", Help: "Bytes of answers written."}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_in_flight_bytes", Help: "Bytes of requests that are not yet answered."}),
@@ -68,7 +71,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		m.calls[route.Key] = calls.WithLabelValues(kmsg.NameForKey(route.Key))
 	}
 	if r != nil {
-		r.MustRegister(m.accepted, m.open, m.silent, m.bytesIn, m.bytesOut, m.inFlight, closed, calls)
+		r.MustRegister(m.accepted, m.open, m.silent, m.muted, m.bytesIn, m.bytesOut, m.inFlight, closed, calls)
 	}
 	return m
 }

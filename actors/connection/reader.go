@@ -186,6 +186,9 @@ func (r *reader) admit(h frameHead) error {
 		return problem{closedBadFrame, fmt.Errorf("a %s request of %d bytes; at most %d are read", kmsg.NameForKey(h.key), h.size, s.limits.ControlRequestMax)}
 	}
 	r.holding = 0
+	if err := r.sitOut(); err != nil {
+		return err
+	}
 	if !r.wait(h) {
 		return errQuit
 	}
@@ -198,6 +201,32 @@ func unserved(route api.Route, known bool, h frameHead) error {
 		return fmt.Errorf("request with API key %d, which is not served; it may not be a Kafka client", h.key)
 	}
 	return fmt.Errorf("%s request version %d; versions %d to %d are served", kmsg.NameForKey(h.key), h.version, route.Min, route.Max)
+}
+
+// sitOut waits while the connection is muted: its client went over a quota. Nothing of the request is held meanwhile but what of it
+// stands in the small buffer. An error if the connection was over first, or is to end.
+func (r *reader) sitOut() error {
+	s := r.s
+	left := s.muted()
+	if left == 0 {
+		return nil
+	}
+	s.metrics.muted.Inc()
+	defer s.metrics.muted.Dec()
+	for ; left > 0; left = s.muted() {
+		if s.ending.Load() {
+			return os.ErrDeadlineExceeded
+		}
+		timer := s.system.Clock().AfterFunc(time.Duration(left)*time.Millisecond, s.wakeReader)
+		select {
+		case <-s.credit:
+			timer.Stop()
+		case <-s.quit:
+			timer.Stop()
+			return errQuit
+		}
+	}
+	return nil
 }
 
 // wait waits until the request may be taken; false if the connection was over first.
@@ -264,6 +293,7 @@ func (r *reader) hand(frame *protocol.Frame, h frameHead) (published bool, err e
 	r.noteRequest(h.key)
 	c := &call{s: s, route: route, bytes: int64(len(frame.Bytes)), began: s.now()}
 	c.Call = api.Call{Broker: s.broker, Key: h.key, Version: h.version, CorrelationID: h.correlation, ClientAddr: s.remote, Conn: s.pid, Responder: c}
+	c.timed = c.Timed()
 	if sw := s.software.Load(); sw != nil {
 		c.Software, c.SoftwareVersion = sw[0], sw[1]
 	}

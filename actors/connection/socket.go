@@ -58,6 +58,7 @@ type socket struct {
 
 	credit  chan struct{} // one slot: the reader may look again
 	wanting atomic.Bool   // the reader waits for credit
+	mutedMs atomic.Int64  // until when nothing is read, for a quota's sake, unix ms; 0: it may be
 	state   atomic.Int32  // asleep, awake, again
 	ending  atomic.Bool   // nothing more is read; what is in flight is answered
 
@@ -113,6 +114,9 @@ func (s *socket) publish(c *call) {
 	if c.route.Read == nil {
 		s.control.Add(1)
 	}
+	if c.timed {
+		c.SpentNs += int64(s.now().Sub(c.began))
+	}
 	expires, expiryMs := c.expiry != nil, c.expiryMs
 	seq := s.head.Load()
 	s.slot(seq).Store(c)
@@ -154,11 +158,40 @@ func (s *socket) nudge() {
 // grant lets a waiting reader look at its credit again.
 func (s *socket) grant() {
 	if s.wanting.Load() {
-		select {
-		case s.credit <- struct{}{}:
-		default:
+		s.wakeReader()
+	}
+}
+
+// wakeReader has a reader that waits for credit, or for its time to come, look again.
+func (s *socket) wakeReader() {
+	select {
+	case s.credit <- struct{}{}:
+	default:
+	}
+}
+
+// mute stops the reading for ms from now on. From any goroutine.
+func (s *socket) mute(ms int32) {
+	until := s.nowMs() + int64(ms)
+	for {
+		at := s.mutedMs.Load()
+		if at >= until || s.mutedMs.CompareAndSwap(at, until) {
+			return
 		}
 	}
+}
+
+// muted is for how long nothing may be read yet, ms.
+func (s *socket) muted() int64 {
+	until := s.mutedMs.Load()
+	if until == 0 {
+		return 0
+	}
+	left := until - s.nowMs()
+	if left <= 0 {
+		s.mutedMs.CompareAndSwap(until, 0)
+	}
+	return max(0, left)
 }
 
 // end closes the socket, once, and has the actor stop.

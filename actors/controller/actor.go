@@ -119,6 +119,9 @@ func (c *controller) Receive(ctx actor.Context) {
 			m.TimeoutMs = alterTimeoutMs
 		}
 		c.request(&request{ask: &m.Ask, command: &alterConfigs{m.Resources}, validateOnly: m.ValidateOnly, waits: true, lateIsDone: true})
+	case *AlterQuotas:
+		m.TimeoutMs = alterTimeoutMs
+		c.request(&request{ask: &m.Ask, command: &alterQuotas{m.Changes}, validateOnly: m.ValidateOnly})
 	case *NextProducerID:
 		m.TimeoutMs = producerIDTimeoutMs
 		c.request(&request{ask: &m.Ask})

@@ -12,6 +12,7 @@ var commandReaders = map[byte]func(*reader) command{
 	kindCreatePartitions:    readCreatePartitions,
 	kindAlterConfigs:        readAlterConfigs,
 	kindAllocateProducerIDs: func(r *reader) command { return &allocateProducerIDs{broker: r.int32(), count: r.int32()} },
+	kindAlterQuotas:         readAlterQuotas,
 }
 
 func (c *createCluster) write(w *writer) {

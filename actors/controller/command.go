@@ -18,6 +18,7 @@ const (
 	kindCreatePartitions
 	kindAlterConfigs
 	kindAllocateProducerIDs
+	kindAlterQuotas
 )
 
 // createCluster names the cluster, once; a second one changes nothing.

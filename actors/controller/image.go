@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/troupe-io/troupe/actors/brokerconfig"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/storage/wal"
 )
@@ -38,6 +39,8 @@ type Image struct {
 	Settings *brokerconfig.Config
 	// GroupConfigs are the own values of consumer groups, by Kafka's names. Nobody may change it.
 	GroupConfigs map[string]map[string]string
+	// Quotas are the clients' quotas; nil: there are none.
+	Quotas *quota.Rules
 
 	topics   shards[string, *Topic]
 	topicIDs shards[TopicID, *Topic]

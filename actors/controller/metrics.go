@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics counts what the controller does.
 type Metrics struct {
-	commands        [kindAllocateProducerIDs + 1]prometheus.Counter
+	commands        [kindAlterQuotas + 1]prometheus.Counter
 	topics          prometheus.Gauge
 	partitions      prometheus.Gauge
 	appliedIndex    prometheus.Gauge
@@ -14,7 +14,7 @@ type Metrics struct {
 
 var kindNames = [...]string{kindCreateCluster: "create_cluster", kindRegisterBroker: "register_broker", kindCreateTopics: "create_topics",
 	kindDeleteTopics: "delete_topics", kindCreatePartitions: "create_partitions", kindAlterConfigs: "alter_configs",
-	kindAllocateProducerIDs: "allocate_producer_ids"}
+	kindAllocateProducerIDs: "allocate_producer_ids", kindAlterQuotas: "alter_quotas"}
 
 // NewMetrics registers the controller's metrics with reg, which may be nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {

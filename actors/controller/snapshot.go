@@ -42,12 +42,15 @@ func (s *state) snapshot() []byte {
 	for _, t := range topics {
 		w.topic(t)
 	}
-	if len(s.groupConfigs) > 0 { // since groups have configurations; older checkpoints end here
+	if len(s.groupConfigs) > 0 || s.quotas != nil { // since groups have configurations; older checkpoints end here
 		w.uint(uint64(len(s.groupConfigs)))
 		for _, name := range slices.Sorted(maps.Keys(s.groupConfigs)) {
 			w.string(name)
 			w.values(s.groupConfigs[name])
 		}
+	}
+	if s.quotas != nil { // since clients have quotas
+		w.quotas(s.quotas)
 	}
 	return w.b
 }
@@ -131,6 +134,9 @@ func restore(b []byte, l local) (state, error) {
 			name := r.string()
 			s.groupConfigs[name] = r.values()
 		}
+	}
+	if r.err == nil && len(r.b) > 0 {
+		s.quotas = r.quotas()
 	}
 	if err := r.end(); err != nil {
 		return s, fmt.Errorf("decode metadata snapshot of %d bytes: %w", len(b), err)

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/troupe-io/troupe/actors/brokerconfig"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/storage/wal"
 )
@@ -50,6 +51,7 @@ type state struct {
 	defaults       map[string]string            // dynamic defaults of all brokers
 	brokerConfigs  map[int32]map[string]string  // dynamic values of one broker
 	groupConfigs   map[string]map[string]string // values of one consumer group
+	quotas         *quota.Rules                 // of clients
 
 	local    local
 	base     *topicconfig.Config  // of a topic without values of its own
@@ -145,6 +147,8 @@ func (s state) apply(c command) (state, outcome) {
 		s.createPartitions(c, &out)
 	case *alterConfigs:
 		s.alterConfigs(c, &out)
+	case *alterQuotas:
+		s.alterQuotas(c, &out)
 	case *allocateProducerIDs:
 		if c.count > 0 && s.nextProducerID <= 1<<62 {
 			out.firstProducerID = s.nextProducerID
@@ -345,7 +349,7 @@ func (s *state) reconfigureAll(out *outcome) {
 
 // image is the state as everybody else sees it. prev shares its sorted list if the topics are the same.
 func (s *state) image(index uint64, leader int32, prev *Image) *Image {
-	i := &Image{Index: index, ClusterID: s.clusterID, Controller: leader, Brokers: s.brokers, Layers: s.layers(), Settings: s.settings, GroupConfigs: s.groupConfigs,
+	i := &Image{Index: index, ClusterID: s.clusterID, Controller: leader, Brokers: s.brokers, Layers: s.layers(), Settings: s.settings, GroupConfigs: s.groupConfigs, Quotas: s.quotas,
 		topics: s.topics, topicIDs: s.topicIDs, sorted: &sortedTopics{}}
 	if prev != nil && prev.topics.parts == s.topics.parts {
 		i.sorted = prev.sorted

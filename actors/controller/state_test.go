@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/troupe-io/troupe/actors/brokerconfig"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/storage/wal"
 	"pgregory.net/rapid"
 )
@@ -28,7 +29,7 @@ func drawCommand(t *rapid.T, s *state) command {
 		}
 	}
 	ids = append(ids, TopicID{1})
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
 	case 0:
 		return &createCluster{id: rapid.StringN(0, 5, -1).Draw(t, "cluster"), defaults: map[string]string{"min.insync.replicas": "1"}}
 	case 1:
@@ -65,6 +66,9 @@ func drawCommand(t *rapid.T, s *state) command {
 				rapid.ByteRange(0, 4).Draw(t, "op"), rapid.SampledFrom([]string{"1", "delete", "", "x"}).Draw(t, "value")})
 		}
 		return &alterConfigs{[]ResourceChange{r}}
+	}
+	if rapid.Bool().Draw(t, "quotas") {
+		return drawQuotas(t)
 	}
 	return &allocateProducerIDs{broker: 1, count: rapid.Int32Range(-1, 1000).Draw(t, "count")}
 }
@@ -221,6 +225,8 @@ func seeds() (commands, snapshots [][]byte) {
 		&alterConfigs{[]ResourceChange{{Kind: ResourceBroker, Name: "1", Ops: []ConfigOp{{"log.retention.ms", OpSet, "9"}}}}},
 		&allocateProducerIDs{1, 1000},
 		&deleteTopics{[]TopicID{{1}}},
+		&alterQuotas{[]QuotaChange{{Entity: quotaOf("u", "*"), Ops: []QuotaOp{{Key: "producer_byte_rate", Value: 1000}, {Key: "x", Remove: true}}},
+			{Entity: quota.Entity{IP: quota.Named(nil)}, Ops: []QuotaOp{{Key: "connection_creation_rate", Value: 7}}}}},
 	} {
 		commands = append(commands, encodeCommand(c))
 		s, _ = s.apply(c)

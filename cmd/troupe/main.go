@@ -19,6 +19,7 @@ import (
 	"github.com/troupe-io/troupe/cmd/troupe/configs"
 	"github.com/troupe-io/troupe/cmd/troupe/group"
 	"github.com/troupe-io/troupe/cmd/troupe/inspect"
+	"github.com/troupe-io/troupe/cmd/troupe/quota"
 	"github.com/troupe-io/troupe/cmd/troupe/record"
 	"github.com/troupe-io/troupe/cmd/troupe/serve"
 	"github.com/troupe-io/troupe/cmd/troupe/topic"
@@ -73,7 +74,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add("broker", serve.New())
-	add("client", topic.New(), record.NewProduce(), record.NewConsume(), group.New(), benchmark.New(), configs.New(serve.NewPrint()))
+	add("client", topic.New(), record.NewProduce(), record.NewConsume(), group.New(), benchmark.New(), configs.New(serve.NewPrint()), quota.New())
 	add("inside", inspect.NewActors(), inspect.NewCleaner(), inspect.NewWAL())
 	root.AddCommand(completion.New(), newVersion())
 	cli.CompleteRest(root, "file", "from-file", "json", "csv")

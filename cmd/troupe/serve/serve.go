@@ -21,6 +21,7 @@ import (
 
 	"github.com/troupe-io/troupe/actors/api"
 	"github.com/troupe-io/troupe/actors/broker"
+	"github.com/troupe-io/troupe/actors/quota"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/admin"
 	"github.com/troupe-io/troupe/cmd/troupe/cli"
@@ -190,6 +191,7 @@ func brokerConfig(s *config.Settings, log zerolog.Logger, reg prometheus.Registe
 		MaxConnections: int(s.MaxConnections), MaxConnectionsPerIP: int(s.MaxConnectionsPerIP), ConnectionsMaxIdle: ms(s.ConnectionsMaxIdleMs),
 		InFlightPerConnection: s.InFlightPerConn, InFlightTotal: s.InFlightTotal,
 		RequestMaxBytes: int32(s.RequestMaxBytes), FetchMaxBytes: int32(s.FetchMaxBytes), FetchSessionsMax: int(s.FetchSessions),
+		QuotaWindows:           quota.Windows{Num: int(s.QuotaWindowNum), SizeMs: s.QuotaWindowSeconds * 1000},
 		RetentionCheckInterval: ms(s.RetentionCheckMs),
 		GroupTopicPartitions:   s.GroupTopicPartitions, Groups: groupRules(s), GroupConfigs: groupConfigs(s),
 		CleanerBackoff: ms(s.CleanerBackoffMs), CleanerMapBytes: s.CleanerMapBytes, CleanerIOBytesPerSecond: s.CleanerIOBytes,
