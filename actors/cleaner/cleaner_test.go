@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/actorsystem"
@@ -54,7 +55,7 @@ func TestALogThatGoesAwayWhileItIsCleanedIsNoFailure(t *testing.T) {
 			directory.Stage(replica, log.Reader(), partition.Leadership{}, nil, &topicconfig.Config{})
 		}
 		x := &cleaner{Config: Config{System: system, Replicas: directory, Board: &Board{}, Metrics: NewMetrics(nil), Log: zerolog.New(&said).Level(zerolog.WarnLevel),
-			Backoff: time.Second}, self: &actor.PID{Id: "cleaner"}, logs: map[partition.Key]*LogStatus{}, done: checkpoints{}}
+			Settings: func() *brokerconfig.Config { return &brokerconfig.Config{CleanerBackoffMs: 1000} }}, self: &actor.PID{Id: "cleaner"}, logs: map[partition.Key]*LogStatus{}, done: checkpoints{}}
 		x.at = &candidate{key: key, replica: replica, config: &topicconfig.Config{}}
 		x.giveUp(c.err)
 		system.Shutdown()
