@@ -128,6 +128,22 @@ func TestAGroupIsDescribedWithItsMembersAndItsLagInOffsetsAndSeconds(t *testing.
 	}
 }
 
+// The first question about a group makes the groups' topic: the answer is not there at once.
+func TestTheFirstQuestionAboutAGroupWaitsForItsCoordinator(t *testing.T) {
+	for _, args := range [][]string{{"describe", "nobody"}, {"delete", "nobody"}} {
+		b := harness.Start(t)
+		if r := b.Run("", append([]string{"group"}, args...)...); r.Code != 1 || !strings.Contains(r.Stderr, "GROUP_ID_NOT_FOUND") {
+			t.Errorf("group %v: %+v", args, r)
+		}
+	}
+	b := harness.Start(t)
+	b.CreateTopic("orders", 1, nil)
+	b.MustRun("", "group", "reset-offsets", "readers", "--topic", "orders", "--to", "earliest", "--execute")
+	if g := describeGroup(t, b, "readers"); len(g.Offsets) != 1 || *g.Offsets[0].Committed != 0 {
+		t.Errorf("%+v", g)
+	}
+}
+
 func TestGroupsAreListedByStateTypeAndProtocol(t *testing.T) {
 	b := harness.Start(t)
 	ageingTopic(t, b, "orders")

@@ -57,6 +57,9 @@ func walkLog(r *partition.Replica, offset int64, f func(h *protocol.BatchHeader,
 		if err != nil {
 			return offset, err
 		}
+		if len(b) == 0 && reader.Bounds().HighWatermark > bounds.HighWatermark {
+			continue // newer records have replaced all that was below the high watermark a moment ago
+		}
 		if len(b) == 0 {
 			return offset, fmt.Errorf("nothing at %d, below the high watermark %d", offset, bounds.HighWatermark)
 		}

@@ -159,8 +159,7 @@ func (c *connection) flush() {
 		}
 		b := *c.out
 		c.scratch = append(c.scratch[:0], b)
-		n, err := s.wire.tryWrite(c.scratch)
-		s.metrics.bytesOut.Add(float64(n))
+		n, err := c.tryWrite()
 		switch {
 		case err != nil:
 			freeOut(c.out)
@@ -284,9 +283,7 @@ func (c *connection) sendSpecial() {
 		c.submit(j)
 		return
 	}
-	n, err := s.wire.tryWrite(c.scratch)
-	clear(c.scratch)
-	s.metrics.bytesOut.Add(float64(n))
+	n, err := c.tryWrite()
 	if err != nil {
 		j.free()
 		s.end(closedIOError, zerolog.DebugLevel, err.Error())
@@ -297,6 +294,15 @@ func (c *connection) sendSpecial() {
 		return
 	}
 	j.free()
+}
+
+// tryWrite writes what the socket takes of scratch at once, and empties scratch: a client that is silent from now on must not pin the
+// buffer of its last answer.
+func (c *connection) tryWrite() (n int, err error) {
+	n, err = c.s.wire.tryWrite(c.scratch)
+	clear(c.scratch)
+	c.s.metrics.bytesOut.Add(float64(n))
+	return n, err
 }
 
 func (c *connection) submit(j job) {

@@ -1,7 +1,10 @@
 package connection
 
 import (
+	"net"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/troupe-io/troupe/actorsystem"
 )
@@ -75,5 +78,29 @@ func TestOnlyClientsThatDoNothingButHeartbeatWaitForRounds(t *testing.T) {
 		if got := r.attendantFor(); got != c.want {
 			t.Errorf("after requests %v attendant %d waits for the client, want %d", c.requests, got, c.want)
 		}
+	}
+}
+
+func TestAnAnswerThatIsWrittenIsNotPinnedByASilentConnection(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := newWire(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	c := &connection{s: &socket{wire: w, metrics: NewMetrics(prometheus.NewRegistry())}, scratch: [][]byte{make([]byte, 2048)}}
+	if n, err := c.tryWrite(); n != 2048 || err != nil {
+		t.Fatalf("%d bytes written, %v", n, err)
+	}
+	if c.scratch[0] != nil {
+		t.Error("the connection still refers to the buffer")
 	}
 }

@@ -33,7 +33,7 @@ func newDelete() *cobra.Command {
 		Example:           "  troupe group delete payments payments-old",
 		ValidArgsFunction: c.GroupNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			conn, ctx, done, err := c.Admin(cmd)
+			conn, ctx, done, err := connect(cmd, &c, names...)
 			if err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ changed. A topic that an active member is subscribed to is refused.`,
 			if err := scope.parse(); err != nil {
 				return err
 			}
-			conn, ctx, done, err := c.Admin(cmd)
+			conn, ctx, done, err := connect(cmd, &c, name)
 			if err != nil {
 				return err
 			}
@@ -164,7 +164,7 @@ kafka-consumer-groups read. CSV has a line TOPIC,PARTITION,OFFSET a partition, w
 			if err := scope.parse(); err != nil {
 				return err
 			}
-			conn, ctx, done, err := c.Admin(cmd)
+			conn, ctx, done, err := connect(cmd, &c, names...)
 			if err != nil {
 				return err
 			}

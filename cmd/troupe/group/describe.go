@@ -40,7 +40,7 @@ A partition that is assigned but has no committed offset yet shows "-". The tota
   troupe group describe payments -o json | jq '.[0].lag_total'`,
 		ValidArgsFunction: c.GroupNames(0),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			conn, ctx, done, err := c.Admin(cmd)
+			conn, ctx, done, err := connect(cmd, &c, names...)
 			if err != nil {
 				return err
 			}

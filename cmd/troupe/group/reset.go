@@ -115,7 +115,7 @@ func (r *resetter) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	conn, ctx, done, err := r.Admin(cmd)
+	conn, ctx, done, err := connect(cmd, &r.Client, name)
 	if err != nil {
 		return err
 	}

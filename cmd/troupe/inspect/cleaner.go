@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,9 +105,18 @@ func writeCleaner(w io.Writer, r *cleanerReport, now time.Time) {
 		fmt.Fprintln(w, "no topic is compacted (cleanup.policy=compact)")
 		return
 	}
+	shown := slices.DeleteFunc(slices.Clone(r.Logs), func(l cleanerLog) bool {
+		return l.CleanBytes == 0 && l.DirtyBytes == 0 && l.Runs == 0 && l.Failures == 0
+	})
+	if n := len(r.Logs) - len(shown); n > 0 {
+		fmt.Fprintf(w, "%s with nothing to compact yet (-o json lists all)\n", cli.Plural(n, "log"))
+	}
+	if len(shown) == 0 {
+		return
+	}
 	cli.Table(w, "TOPIC PARTITION CLEAN-TO CLEAN DIRTY RATIO NEEDED ROUNDS RECLAIMED LAST-ROUND STATE", func(row func(...any)) {
-		for i := range r.Logs {
-			l := &r.Logs[i]
+		for i := range shown {
+			l := &shown[i]
 			last, state := "-", "ok"
 			if x := l.LastRun; x != nil {
 				took := time.Duration(x.Seconds * float64(time.Second))
