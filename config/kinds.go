@@ -127,6 +127,15 @@ func (d *Setting) get(s *Settings) string {
 	}
 }
 
+// Plain writes a value as numbers without units and durations in one form; what cannot be read comes back as it is.
+func (d *Setting) Plain(text string) string {
+	var s Settings
+	if d.parse(&s, text) != nil {
+		return text
+	}
+	return d.get(&s)
+}
+
 // Allowed says in words which values d takes.
 func (d *Setting) Allowed() string {
 	var say string

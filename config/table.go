@@ -198,7 +198,7 @@ var table = []*Setting{
 	{Key: "log.cleaner.io.max.bytes.per.second", Kind: Bytes, Default: "400MiB", Min: 1 << 20, Max: noMax, Unlimited: true,
 		Doc:   "How much the cleaner reads and writes in a second at most.",
 		field: func(s *Settings) any { return &s.CleanerIOBytes }},
-	{Key: "producer.id.expiration.ms", Kind: Int, Default: "86400000", Min: 1, Max: noMax,
+	{Key: "producer.id.expiration.ms", Kind: Int, Default: "86400000", Min: 1, Max: math.MaxInt32,
 		Doc:   "How long an idle idempotent producer's sequence numbers are remembered.",
 		field: func(s *Settings) any { return &s.ProducerIDExpiryMs }},
 

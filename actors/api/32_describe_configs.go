@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 )
@@ -126,38 +127,102 @@ func (d *configDescription) topic(name string) *refusal {
 	return nil
 }
 
-// broker lists the defaults of topics as they hold here, then the broker's own settings, then dynamic values of names that
-// Troupe does not know.
+// synonym is one value that a configuration has somewhere.
+type synonym = kmsg.DescribeConfigsResponseResourceConfigConfigSynonym
+
+// broker lists the defaults of topics as they hold here, then the broker's own settings, then dynamic values of other names.
 func (d *configDescription) broker() {
 	seen := map[string]bool{}
-	for _, e := range d.image.Layers.DescribeBroker() {
+	layers := &d.image.Layers
+	for _, e := range layers.DescribeBroker() {
 		seen[e.Name] = true
 		d.add(e)
 	}
-	for _, s := range d.c.Broker.Settings.Static {
+	for i := range d.c.Broker.Settings.Static {
+		s := &d.c.Broker.Settings.Static[i]
 		if seen[s.Name] {
 			continue
 		}
 		seen[s.Name] = true
-		source := kmsg.ConfigSourceStaticBrokerConfig
-		if s.Default {
-			source = kmsg.ConfigSourceDefaultConfig
+		k := brokerconfig.Lookup(s.Name)
+		var all []synonym
+		if k != nil {
+			all = dynamicSynonyms(layers, s.Name)
 		}
-		rc := kmsg.NewDescribeConfigsResponseResourceConfig()
-		rc.Name, rc.ReadOnly, rc.Source, rc.IsSensitive, rc.ConfigType = s.Name, true, source, s.Sensitive, s.Type
-		if !s.Sensitive {
-			rc.Value = &s.Value
+		if !s.Default {
+			all = append(all, synonym{Name: s.Name, Value: &s.Value, Source: kmsg.ConfigSourceStaticBrokerConfig})
 		}
-		if d.synonyms {
-			rc.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{{Name: s.Name, Value: rc.Value, Source: source}}
+		if standard := s.standard(); standard != "" || s.Default {
+			if k != nil {
+				standard = k.Canonical(standard)
+			}
+			all = append(all, synonym{Name: s.Name, Value: &standard, Source: kmsg.ConfigSourceDefaultConfig})
 		}
-		if d.docs {
-			rc.Documentation = &s.Doc
-		}
-		d.out = append(d.out, rc)
+		d.own(s.Name, k, s.Type, s.Sensitive, s.Doc, all)
 	}
-	d.unknown(d.image.Layers.Broker, kmsg.ConfigSourceDynamicBrokerConfig, seen)
-	d.unknown(d.image.Layers.Cluster, kmsg.ConfigSourceDynamicDefaultBrokerConfig, seen)
+	d.others(layers.Broker, seen, func(name string) []synonym { return dynamicSynonyms(layers, name) })
+	d.others(layers.Cluster, seen, func(name string) []synonym { return dynamicSynonyms(layers, name) })
+}
+
+// standard is the default, "" if there is none.
+func (s *StaticConfig) standard() string {
+	if s.Default {
+		return s.Value
+	}
+	return s.Standard
+}
+
+// dynamicSynonyms are the values that were set while brokers ran, this broker's first.
+func dynamicSynonyms(l *topicconfig.Layers, name string) (out []synonym) {
+	if v, ok := l.Broker[name]; ok {
+		out = append(out, synonym{Name: name, Value: &v, Source: kmsg.ConfigSourceDynamicBrokerConfig})
+	}
+	if v, ok := l.Cluster[name]; ok {
+		out = append(out, synonym{Name: name, Value: &v, Source: kmsg.ConfigSourceDynamicDefaultBrokerConfig})
+	}
+	return out
+}
+
+// own adds a configuration of a broker that is no default of topics; k is nil if it cannot be changed, and all its values, that in force
+// first.
+func (d *configDescription) own(name string, k *brokerconfig.Key, kind kmsg.ConfigType, sensitive bool, doc string, all []synonym) {
+	rc := kmsg.NewDescribeConfigsResponseResourceConfig()
+	rc.Name, rc.ReadOnly, rc.Source, rc.IsSensitive, rc.ConfigType = name, k == nil, all[0].Source, sensitive, kind
+	if !sensitive {
+		value := *all[0].Value
+		if k != nil {
+			value, rc.ConfigType = k.Canonical(value), k.Type
+		}
+		rc.Value = &value
+	}
+	if d.synonyms {
+		if sensitive {
+			for i := range all {
+				all[i].Value = nil
+			}
+		}
+		rc.ConfigSynonyms = all
+	}
+	if d.docs {
+		rc.Documentation = &doc
+	}
+	d.out = append(d.out, rc)
+}
+
+// others lists dynamic values of names that the broker was not started with: those that are only kept, and those that nobody knows.
+// What the latter mean is not known either, so they count as sensitive.
+func (d *configDescription) others(values map[string]string, seen map[string]bool, synonyms func(name string) []synonym) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if k := brokerconfig.Lookup(name); k != nil {
+			d.own(name, k, k.Type, false, brokerconfig.KeptDoc, synonyms(name))
+		} else {
+			d.own(name, nil, 0, true, "", synonyms(name))
+		}
+	}
 }
 
 // group lists what a consumer group has; it need not exist.
@@ -171,10 +236,16 @@ func (d *configDescription) group(name string) {
 		if !k.IsDefault {
 			rc.Source = kmsg.ConfigSourceStaticBrokerConfig
 		}
-		synonyms := []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{{Name: k.BrokerName(), Value: rc.Value, Source: rc.Source}}
+		synonyms := []synonym{{Name: k.BrokerName(), Value: rc.Value, Source: rc.Source}}
+		if b := brokerconfig.Lookup(k.BrokerName()); b != nil {
+			if above := dynamicSynonyms(&d.image.Layers, k.BrokerName()); len(above) > 0 {
+				inForce := b.Canonical(*above[0].Value)
+				rc.Value, rc.Source, synonyms = &inForce, above[0].Source, append(above, synonyms...)
+			}
+		}
 		if value, set := own[k.Name]; set {
 			rc.Value, rc.Source = &value, kmsg.ConfigSourceGroupConfig
-			synonyms = slices.Insert(synonyms, 0, kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{Name: k.Name, Value: rc.Value, Source: rc.Source})
+			synonyms = slices.Insert(synonyms, 0, synonym{Name: k.Name, Value: rc.Value, Source: rc.Source})
 		}
 		if d.synonyms {
 			rc.ConfigSynonyms = synonyms
@@ -186,36 +257,45 @@ func (d *configDescription) group(name string) {
 	}
 }
 
-// dynamicDefaults lists what is set for all brokers.
+// dynamicDefaults lists what is set for all brokers, as it was set.
 func (d *configDescription) dynamicDefaults() {
+	set := d.image.Layers.Cluster
 	seen := map[string]bool{}
 	for _, e := range d.image.Layers.DescribeBroker() {
-		value, set := d.image.Layers.Cluster[e.Name]
-		if !set {
+		value, ok := set[e.Name]
+		if !ok {
 			continue
 		}
 		seen[e.Name] = true
-		e.Value, e.Source = e.Key.Canonical(value), kmsg.ConfigSourceDynamicDefaultBrokerConfig
+		e.Value, e.Source = value, kmsg.ConfigSourceDynamicDefaultBrokerConfig
 		e.Synonyms = []topicconfig.Value{{Name: e.Name, Value: value, Source: e.Source}}
 		d.add(e)
 	}
-	d.unknown(d.image.Layers.Cluster, kmsg.ConfigSourceDynamicDefaultBrokerConfig, seen)
-}
-
-// unknown lists values of names that Troupe does not know. What they mean is not known either, so they count as sensitive.
-func (d *configDescription) unknown(values map[string]string, source kmsg.ConfigSource, seen map[string]bool) {
-	for _, name := range slices.Sorted(maps.Keys(values)) {
+	for i := range d.c.Broker.Settings.Static {
+		s := &d.c.Broker.Settings.Static[i]
+		if k := brokerconfig.Lookup(s.Name); k != nil && !seen[s.Name] {
+			if value, ok := set[s.Name]; ok {
+				seen[s.Name] = true
+				d.asSet(s.Name, k, s.Doc, value)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
 		if seen[name] {
 			continue
 		}
-		seen[name] = true
-		rc := kmsg.NewDescribeConfigsResponseResourceConfig()
-		rc.Name, rc.Source, rc.IsSensitive, rc.ReadOnly = name, source, true, true
-		if d.synonyms {
-			rc.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{{Name: name, Source: source}}
+		if k := brokerconfig.Lookup(name); k != nil {
+			d.asSet(name, k, brokerconfig.KeptDoc, set[name])
+		} else {
+			d.own(name, nil, 0, true, "", []synonym{{Name: name, Source: kmsg.ConfigSourceDynamicDefaultBrokerConfig}})
 		}
-		d.out = append(d.out, rc)
 	}
+}
+
+// asSet adds a value for all brokers, in the words of whoever set it.
+func (d *configDescription) asSet(name string, k *brokerconfig.Key, doc, value string) {
+	d.own(name, k, k.Type, false, doc, []synonym{{Name: name, Value: &value, Source: kmsg.ConfigSourceDynamicDefaultBrokerConfig}})
+	d.out[len(d.out)-1].Value = &value
 }
 
 func (d *configDescription) add(e topicconfig.Entry) {
@@ -223,7 +303,7 @@ func (d *configDescription) add(e topicconfig.Entry) {
 	rc.Name, rc.Value, rc.Source, rc.ConfigType = e.Name, &e.Value, e.Source, e.Key.Type
 	if d.synonyms {
 		for _, s := range e.Synonyms {
-			rc.ConfigSynonyms = append(rc.ConfigSynonyms, kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{Name: s.Name, Value: &s.Value, Source: s.Source})
+			rc.ConfigSynonyms = append(rc.ConfigSynonyms, synonym{Name: s.Name, Value: &s.Value, Source: s.Source})
 		}
 	}
 	if d.docs {

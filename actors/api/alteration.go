@@ -1,12 +1,15 @@
 package api
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/controller"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 )
@@ -105,7 +108,7 @@ func (b *Broker) alterable(a *alteration) *refusal {
 		if op.Op > controller.OpSubtract {
 			return refuseWith(kerr.UnknownServerError, "operation %d on %s is none of SET, DELETE, APPEND and SUBTRACT", int8(op.Op), op.Name)
 		}
-		if op.Op == controller.OpAppend && op.Value == "" {
+		if a.kind != kmsg.ConfigResourceTypeBroker && op.Op == controller.OpAppend && op.Value == "" {
 			return refuseWith(kerr.InvalidConfig, "nothing to append to %s", op.Name)
 		}
 	}
@@ -121,15 +124,7 @@ func (b *Broker) alterable(a *alteration) *refusal {
 				return refused
 			}
 		}
-		for _, op := range a.change.Ops {
-			if op.Name == minISR && (a.name != "" || op.Op == controller.OpDelete) {
-				return refuseWith(kerr.InvalidConfig, "%s is one value for all brokers, which can be set but not removed: set it on the brokers' default or on a topic", minISR)
-			}
-			if b.readOnly(op.Name) {
-				return refuseWith(kerr.InvalidRequest, "%s is read when the broker starts; set it in the broker's configuration", op.Name)
-			}
-		}
-		return nil
+		return b.brokerAlterable(a)
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		return refuseWith(kerr.InvalidRequest, "loggers cannot be altered one by one; set the broker's log level in its configuration")
 	case kmsg.ConfigResourceTypeGroupConfig:
@@ -159,17 +154,51 @@ func (b *Broker) alterable(a *alteration) *refusal {
 	return refuseWith(kerr.InvalidRequest, "a resource of type %d has no configuration", int8(a.kind))
 }
 
-// readOnly says whether a broker configuration is known but not dynamic.
-func (b *Broker) readOnly(name string) bool {
-	if k := topicconfig.LookupBroker(name); k != nil {
-		return k.BrokerName() != name // log.retention.hours and its like: the name in milliseconds is the dynamic one
+// brokerAlterable is alterable for the values of a broker, or of all of them.
+func (b *Broker) brokerAlterable(a *alteration) *refusal {
+	const oneForAll = "%s is one value for all brokers, which can be set but not removed: set it on the brokers' default or on a topic"
+	isMinISR := func(op controller.ConfigOp) bool { return op.Name == minISR }
+	if _, set := b.Metadata.Load().Layers.Cluster[minISR]; set && a.change.Replace && a.name == "" && !slices.ContainsFunc(a.change.Ops, isMinISR) {
+		return refuseWith(kerr.InvalidConfig, oneForAll, minISR)
 	}
-	for i := range b.Settings.Static {
-		if b.Settings.Static[i].Name == name {
-			return true
+	for _, op := range a.change.Ops {
+		list := op.Op == controller.OpAppend || op.Op == controller.OpSubtract
+		if k := topicconfig.LookupBroker(op.Name); list && (k == nil || !k.List()) && !brokerconfig.List(op.Name) {
+			return refuseWith(kerr.InvalidConfig, "%s is not a list, so nothing can be appended to it or subtracted from it", op.Name)
+		}
+		if op.Op == controller.OpAppend && op.Value == "" {
+			return refuseWith(kerr.InvalidRequest, "nothing to append to %s", op.Name)
+		}
+		if op.Op == controller.OpDelete {
+			if isMinISR(op) {
+				return refuseWith(kerr.InvalidConfig, oneForAll, minISR)
+			}
+			continue // what is not set can be deleted, whatever it is
+		}
+		err := brokerconfig.Settable(op.Name)
+		if err == nil && b.isStatic(op.Name) {
+			err = fmt.Errorf("%s is read when the broker starts; set it in the broker's own configuration", op.Name)
+		}
+		if err == nil && op.Op == controller.OpSet {
+			err = brokerconfig.Check(op.Name, op.Value)
+		}
+		if err == nil && b.Settings.CheckBroker != nil {
+			err = b.Settings.CheckBroker(op.Name, op.Value)
+		}
+		if err != nil {
+			return refuseWith(kerr.InvalidRequest, "%v", err)
+		}
+		if isMinISR(op) && a.name != "" {
+			return refuseWith(kerr.InvalidConfig, oneForAll, minISR)
 		}
 	}
-	return false
+	return nil
+}
+
+// isStatic says whether a broker configuration is one of this broker's that cannot change.
+func (b *Broker) isStatic(name string) bool {
+	return topicconfig.LookupBroker(name) == nil && brokerconfig.Lookup(name) == nil &&
+		slices.ContainsFunc(b.Settings.Static, func(s StaticConfig) bool { return s.Name == name })
 }
 
 // result is a refusal as an answer shows it.

@@ -53,7 +53,9 @@ type Settings struct {
 	GroupTopicReplicationFactor int16
 	// GroupConfigs are the configurations that groups can have of their own.
 	GroupConfigs groupconfig.Keys
-	// Static describes the broker's configuration for DescribeConfigs: name → value, default?, read-only.
+	// CheckBroker refuses a value for a broker configuration that this machine cannot have; nil refuses none.
+	CheckBroker func(name, value string) error
+	// Static describes the configuration that the broker was started with, for DescribeConfigs.
 	Static []StaticConfig
 }
 
@@ -61,6 +63,7 @@ type Settings struct {
 type StaticConfig struct {
 	Name, Value string
 	Default     bool
+	Standard    string // the default; "" if there is none
 	Sensitive   bool
 	Type        kmsg.ConfigType
 	Doc         string

@@ -176,7 +176,7 @@ func TestIncrementalAlterConfigsInEveryVersion(t *testing.T) {
 			{topic, "x", "retention.ms", set, ptr("1"), kerr.UnknownTopicOrPartition.Code, 604800000, true},
 			{broker, "", "log.retention.ms", set, ptr("500"), 0, 500, true},
 			{broker, "1", "log.retention.ms", set, ptr("400"), 0, 400, true},
-			{broker, "1", "log.retention.ms", set, ptr("-7"), kerr.InvalidRequest.Code, 400, true},
+			{broker, "1", "log.retention.ms", set, ptr("0"), kerr.InvalidRequest.Code, 400, true},
 			{broker, "2", "log.retention.ms", set, ptr("1"), kerr.InvalidRequest.Code, 400, true},
 			{broker, "1", "log.retention.hours", set, ptr("1"), kerr.InvalidRequest.Code, 400, true},
 			{broker, "1", "log.dirs", set, ptr("/x"), kerr.InvalidRequest.Code, 400, true},

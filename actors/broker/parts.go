@@ -7,8 +7,11 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/troupe-io/troupe/actors/api"
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/cleaner"
 	"github.com/troupe-io/troupe/actors/connection"
 	"github.com/troupe-io/troupe/actors/controller"
@@ -38,6 +41,7 @@ type parts struct {
 	clusterID   string
 	directoryID string
 	self        controller.Broker
+	started     *brokerconfig.Config // of the settings that can be changed, those of cfg
 	door        *connection.Listener
 	metrics     metrics
 
@@ -75,6 +79,7 @@ func newParts(cfg Config, system *actorsystem.System, files vfs.FS, disk *diskst
 		pool:      segment.NewChunkPool(cfg.TailCacheBytes),
 		openFiles: segment.NewFileCache(cfg.OpenSegmentFiles),
 	}
+	p.started = p.startedWith()
 	p.metrics = metrics{
 		wal:        wal.NewMetrics(cfg.Registerer),
 		groups:     coordinator.NewMetrics(cfg.Registerer),
@@ -103,6 +108,32 @@ func (p *parts) topicDefaults() map[string]string {
 	return set
 }
 
+// startedWith is what the broker was started with of the settings that can be changed while it runs.
+func (p *parts) startedWith() *brokerconfig.Config {
+	return &brokerconfig.Config{MaxConnections: int64(p.cfg.MaxConnections), MaxConnectionsPerIP: int64(p.cfg.MaxConnectionsPerIP),
+		CleanerBackoffMs: p.cfg.CleanerBackoff.Milliseconds(), CleanerMapBytes: p.cfg.CleanerMapBytes,
+		CleanerBytesPerSecond: float64(p.cfg.CleanerIOBytesPerSecond), ProducerIDExpiryMs: p.cfg.ProducerIDExpiry.Milliseconds(),
+		AssignmentIntervalMs: p.groupRules().Consumer.AssignmentIntervalMs}
+}
+
+// settings are those that can be changed, as they are in force now. Safe from any actor.
+func (p *parts) settings() *brokerconfig.Config { return p.metadata.Settings(p.started) }
+
+// checkSetting refuses what this broker's memory does not allow, whoever sets it: the rest of the limit is others'.
+func (p *parts) checkSetting(name, value string) error {
+	if name != brokerconfig.CleanerMapBytes || p.cfg.MemoryLimit == 0 {
+		return nil
+	}
+	if n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err == nil && n > p.cfg.MemoryLimit/2 {
+		return fmt.Errorf("%s: %d is not allowed; allowed on this broker: up to %d, half of memory-limit", name, n, p.cfg.MemoryLimit/2)
+	}
+	return nil
+}
+
+func (p *parts) producerExpiry() time.Duration {
+	return time.Duration(p.settings().ProducerIDExpiryMs) * time.Millisecond
+}
+
 // listenerSpec is the front door: everything that Kafka clients reach.
 func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 	dir, err := filepath.Abs(p.cfg.DataDir)
@@ -116,6 +147,7 @@ func (p *parts) listenerSpec(controllerPID *actor.PID) actorsystem.Spec {
 		Settings: api.Settings{AutoCreateTopics: p.cfg.AutoCreateTopics, NumPartitions: p.cfg.NumPartitions,
 			ReplicationFactor: p.cfg.ReplicationFactor, FetchMaxBytes: p.cfg.FetchMaxBytes,
 			Static:               p.cfg.Static,
+			CheckBroker:          p.checkSetting,
 			GroupTopicPartitions: cmp.Or(p.cfg.GroupTopicPartitions, groupTopicPartitions), GroupTopicReplicationFactor: p.cfg.ReplicationFactor,
 			GroupConfigs: p.groupConfigs()}}
 	limits := connection.DefaultLimits()

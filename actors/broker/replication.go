@@ -97,7 +97,7 @@ func (r *replication) start(ctx actor.Context) error {
 	}
 	shard := func(g wal.GroupID) *actor.PID { return rafts[uint64(g)%uint64(len(rafts))] }
 	metadata, err := spawn(controller.Spec(controller.Config{System: r.system, Raft: shard(controller.Group),
-		Voters: []raftactor.NodeID{raftactor.NodeID(r.cfg.NodeID)}, Self: r.self, Holder: r.metadata, Static: r.topicDefaults(),
+		Voters: []raftactor.NodeID{raftactor.NodeID(r.cfg.NodeID)}, Self: r.self, Holder: r.metadata, Static: r.topicDefaults(), Started: *r.started,
 		Random: randomBytes(), Log: r.cfg.Log, Metrics: r.metrics.controller, ClusterID: r.clusterID}))
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (r *replication) start(ctx actor.Context) error {
 		New: partition.NewSupervisor(partition.SupervisorConfig{
 			System: r.system, Raft: shard, Controller: metadata, Directory: r.directory, Segments: shared,
 			Dir: r.dataPath("topics"), Found: found, NodeID: r.cfg.NodeID, Housekeeping: r.cfg.RetentionCheckInterval, Log: r.cfg.Log, Observer: r.root,
-			Options: partition.Options{CheckpointAfter: checkpointAfter, ProducerExpiry: r.cfg.ProducerIDExpiry},
+			Options: partition.Options{CheckpointAfter: checkpointAfter, ProducerExpiry: r.producerExpiry},
 		})})
 	if err != nil {
 		return err
@@ -123,8 +123,7 @@ func (r *replication) start(ctx actor.Context) error {
 	// Not watched: the broker does without a cleaner that was given up, and shows that it is gone.
 	if _, err := r.system.Spawn(ctx, cleaner.Spec(cleaner.Config{System: r.system, Replicas: r.directory, FS: r.files,
 		Checkpoint: r.dataPath("cleaner-checkpoint"), Board: r.parts.cleaner, Metrics: r.metrics.cleaner, Log: r.cfg.Log,
-		Backoff: r.cfg.CleanerBackoff, MapBytes: r.cfg.CleanerMapBytes, BytesPerSecond: r.cfg.CleanerIOBytesPerSecond,
-		Key: [2]uint64{randomNumber(), randomNumber()}})); err != nil {
+		Settings: r.settings, Key: [2]uint64{randomNumber(), randomNumber()}})); err != nil {
 		return err
 	}
 	ctx.Send(r.root, replicationUp{controller: metadata, groups: groups, partitions: partitions, segmentWriters: shared.Writers})

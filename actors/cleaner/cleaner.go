@@ -2,11 +2,13 @@ package cleaner
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/partition"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/storage/compact"
@@ -24,11 +26,10 @@ type Config struct {
 	Board      *Board
 	Metrics    *Metrics
 	Log        zerolog.Logger
-	// Backoff is how long it rests when no log needs it (log.cleaner.backoff.ms), and after a log's first failure.
-	Backoff time.Duration
-	// MapBytes bounds the memory for keys; BytesPerSecond what is read and written, -1: no limit.
-	MapBytes, BytesPerSecond int64
-	Key                      compact.HashKey
+	// Settings gives what is in force now of log.cleaner.backoff.ms (how long it rests when no log needs it, and after a log's first
+	// failure), the memory for keys, and the bytes read and written in a second. It may change from call to call.
+	Settings func() *brokerconfig.Config
+	Key      compact.HashKey
 }
 
 // Spec describes the broker's one cleaner.
@@ -39,6 +40,8 @@ func Spec(cfg Config) actorsystem.Spec {
 const (
 	// stepBytes are read and written between two looks at the mailbox and at the clock.
 	stepBytes = 256 << 10
+	// lookEvery bounds how long a change of the settings waits for a cleaner that rests.
+	lookEvery = time.Second
 	// restMin is the shortest rest worth a timer; less is saved up.
 	restMin = 2 * time.Millisecond
 	// pauseMax bounds how long a log that failed is left alone.
@@ -60,10 +63,12 @@ type cleaner struct {
 	job       *compact.Job
 	began     time.Time
 	counted   compact.Stats // what the metrics have of the job
-	owed      time.Duration // rest that the pace asks for
+	owed      float64       // bytes that the pace asks to rest for
 	steppedAt time.Time
-	timer     actorsystem.Timer
-	broken    bool // this incarnation panicked at a message
+	// restingSince is when it found that no log needs cleaning; zero: it does not rest.
+	restingSince time.Time
+	timer        actorsystem.Timer
+	broken       bool // this incarnation panicked at a message
 }
 
 // Messages of the cleaner to itself.
@@ -101,14 +106,18 @@ func (c *cleaner) receive(ctx actor.Context) {
 		c.end()
 	case look:
 		c.timer = nil
-		c.look()
+		if left := c.rested(); left > 0 {
+			c.wait(left)
+		} else {
+			c.look()
+		}
 	case begun:
 		if m.number == c.number && c.at != nil && c.job == nil {
 			c.begin(m.CleanBegun)
 		}
 	case step:
 		if m.number == c.number && c.job != nil {
-			c.step()
+			c.goOn()
 		}
 	case swapped:
 		if m.number == c.number && c.job != nil && c.job.Phase() == compact.Swapping {
@@ -169,13 +178,32 @@ func (c *cleaner) look() {
 	c.at = c.choose()
 	c.show()
 	if c.at == nil {
-		c.wait(max(c.Backoff, time.Millisecond))
+		c.restingSince = c.now()
+		c.wait(c.rested())
 		return
 	}
 	number, self, system := c.number, c.self, c.System
 	system.Send(c.at.replica.PID, &partition.BeginClean{Reply: func(b partition.CleanBegun) {
 		system.Send(self, begun{number, b})
 	}})
+}
+
+// backoff is log.cleaner.backoff.ms.
+func (c *cleaner) backoff() time.Duration {
+	const most = int64(math.MaxInt64 / time.Millisecond)
+	return time.Duration(min(max(c.Settings().CleanerBackoffMs, 1), most)) * time.Millisecond
+}
+
+// rested is how much of a rest is left, at most lookEvery: the setting may change meanwhile.
+func (c *cleaner) rested() time.Duration {
+	if c.restingSince.IsZero() {
+		return 0
+	}
+	left := c.backoff() - c.now().Sub(c.restingSince)
+	if left <= 0 {
+		c.restingSince = time.Time{}
+	}
+	return min(left, lookEvery)
 }
 
 // drop ends the job, if there is one; what is still under way for it will not be listened to.
@@ -197,7 +225,7 @@ func (c *cleaner) begin(m partition.CleanBegun) {
 	c.began, c.steppedAt, c.owed, c.counted = c.now(), c.now(), 0, compact.Stats{}
 	c.job = compact.NewJob(compact.Config{
 		Cleaning: m.Cleaning, FirstDirty: at.firstDirty, End: at.end, NowMs: c.began.UnixMilli(), DeleteRetentionMs: at.config.DeleteRetentionMs,
-		LastOffsets: m.LastOffsets, MapBytes: c.MapBytes, Key: c.Key,
+		LastOffsets: m.LastOffsets, MapBytes: c.Settings().CleanerMapBytes, Key: c.Key,
 	})
 	c.step()
 }
@@ -222,27 +250,51 @@ func (c *cleaner) step() {
 	case compact.Done:
 		c.finish()
 	default:
-		if rest := c.rest(after.BytesRead + after.BytesWritten - before.BytesRead - before.BytesWritten); rest > 0 {
-			system.SendAfter(rest, self, step{number})
-		} else {
-			system.Send(self, step{number})
-		}
+		c.pause(after.BytesRead + after.BytesWritten - before.BytesRead - before.BytesWritten)
 	}
 }
 
-// rest is how long to pause after n bytes so that the limit is kept.
-func (c *cleaner) rest(n int64) time.Duration {
-	now := c.now()
-	c.owed -= now.Sub(c.steppedAt)
-	c.steppedAt = now
-	if c.BytesPerSecond > 0 {
-		c.owed += time.Duration(float64(n) / float64(c.BytesPerSecond) * float64(time.Second))
+// goOn does the next step unless the pace still asks for rest.
+func (c *cleaner) goOn() {
+	if c.owed > 0 {
+		if rest := c.rest(0); rest > 0 {
+			c.System.SendAfter(rest, c.self, step{c.number})
+			return
+		}
 	}
-	c.owed = max(c.owed, -restMin) // what was not used is not saved up
-	if c.owed < restMin {
+	c.step()
+}
+
+// pause has the next step come after the rest that n bytes ask for.
+func (c *cleaner) pause(n int64) {
+	if rest := c.rest(n); rest > 0 {
+		c.System.SendAfter(rest, c.self, step{c.number})
+	} else {
+		c.System.Send(c.self, step{c.number})
+	}
+}
+
+// rest is how long to pause after n bytes so that the limit is kept. What is owed is counted in bytes: a limit that is raised ends
+// the pause early.
+func (c *cleaner) rest(n int64) time.Duration {
+	limit := c.Settings().CleanerBytesPerSecond
+	now := c.now()
+	elapsed := now.Sub(c.steppedAt).Seconds()
+	c.steppedAt = now
+	if limit <= 0 {
+		c.owed = 0
 		return 0
 	}
-	return c.owed
+	c.owed += float64(n) - elapsed*limit
+	c.owed = max(c.owed, -restMin.Seconds()*limit) // what was not used is not saved up
+	owed := c.owed / limit
+	switch {
+	case owed < restMin.Seconds():
+		return 0
+	case owed > lookEvery.Seconds():
+		return lookEvery
+	}
+	return time.Duration(owed * float64(time.Second))
 }
 
 func (c *cleaner) swapped(err error) {
@@ -301,7 +353,7 @@ func (c *cleaner) giveUp(err error) {
 		c.Log.Debug().Err(err).Str("topic", at.replica.Topic).Int32("partition", at.replica.Partition).Msg("compaction of a log begins anew later")
 		c.drop()
 		c.show()
-		c.wait(min(c.Backoff, time.Second))
+		c.wait(min(c.backoff(), time.Second))
 		return
 	}
 	c.fail(c.status(at), err)
@@ -314,7 +366,7 @@ func (c *cleaner) giveUp(err error) {
 func (c *cleaner) fail(s *LogStatus, err error) {
 	s.Failures++
 	s.Failure = err.Error()
-	pause := max(c.Backoff, time.Millisecond)
+	pause := c.backoff()
 	for i := 1; i < s.Failures && pause < pauseMax; i++ {
 		pause *= 2
 	}

@@ -26,7 +26,6 @@ type Budget struct {
 type waiter struct {
 	n     int64
 	ready chan struct{} // closed, with the bytes taken
-	gone  bool
 }
 
 // NewBudget makes a budget of limit bytes, at least 1 MiB.
@@ -89,7 +88,9 @@ func (b *Budget) acquire(n int64, urgent bool, quit <-chan struct{}) bool {
 		return true
 	default:
 	}
-	w.gone = true
+	at := slices.Index(b.queue, w)
+	b.queue = slices.Delete(b.queue, at, at+1) // at once: clients that come and go behind a large request must not fill the queue
+	b.waiting.Add(-1)
 	b.serveLocked()
 	return false
 }
@@ -110,12 +111,10 @@ func (b *Budget) release(n int64) {
 func (b *Budget) serveLocked() {
 	for len(b.queue) > 0 {
 		w := b.queue[0]
-		if !w.gone {
-			if !b.fit(w.n) {
-				return
-			}
-			close(w.ready)
+		if !b.fit(w.n) {
+			return
 		}
+		close(w.ready)
 		b.queue[0] = nil
 		b.queue = b.queue[1:]
 		b.waiting.Add(-1)

@@ -102,6 +102,7 @@ func (c *connection) handle(ctx actor.Context, message any) {
 	case look:
 	case *sent:
 		c.sending = false
+		s.writing.Store(false)
 		if m.err != nil {
 			s.end(closedIOError, zerolog.DebugLevel, m.err.Error())
 		}
@@ -307,6 +308,10 @@ func (c *connection) tryWrite() (n int, err error) {
 
 func (c *connection) submit(j job) {
 	c.sending = true
+	c.s.writing.Store(true)
+	if c.s.silent.Load() {
+		c.s.idlers.rouse(c.s)
+	}
 	c.writer.submit(j)
 }
 

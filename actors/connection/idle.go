@@ -9,6 +9,8 @@ package connection
 //
 //   - a reader is with its goroutine or here, never both; here it is watched or being served, and only who takes it out goes on;
 //   - a connection that ends or drains is taken out and its reader goroutine finishes it, as any other;
+//   - while a connection's writer has a job its socket is in the runtime's poller, where the writer waits: the reader is not taken over
+//     then, and who gives the writer a job has the connection taken out before;
 //   - the attendant waits for nothing but its clients and its pace: no credit, no other actor.
 //
 // The mutex is shared by reader goroutines, the attendant and whoever ends a connection; it is held for a map access and
@@ -33,13 +35,6 @@ const (
 	// calls is waking up and cold caches, and a heartbeat can wait for a tenth of a second.
 	attendPerSecond = 10
 	attendBurst     = 10
-)
-
-// Where a socket's reader is.
-const (
-	readerRuns int32 = iota
-	readerAsked
-	readerIdle
 )
 
 type idlers struct {
@@ -80,22 +75,21 @@ func (i *idlers) park(r *reader) bool {
 	s := r.s
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.closing || s.over() {
-		return false
-	}
-	if s.wire.detach() != nil {
+	s.silent.Store(true) // before writing is looked at: whoever sets that looks here then
+	if i.closing || s.over() || s.writing.Load() || s.wire.detach() != nil {
+		s.silent.Store(false)
 		return false
 	}
 	i.lastID++
 	r.id = i.lastID
 	if !i.watch(r) {
 		r.broken = s.wire.attach()
+		s.silent.Store(false)
 		return false
 	}
 	s.metrics.silent.Inc()
 	i.readers[r.id] = r
 	s.parked = r
-	s.reading.Store(readerIdle)
 	return true
 }
 
@@ -118,30 +112,44 @@ func (i *idlers) watch(r *reader) bool {
 	if p.add(r.s.wire, r.id) != nil {
 		return false
 	}
-	r.attendant = at
+	r.attendant, r.watched = at, true
 	return true
 }
 
-// rouse gives a connection's reader its goroutine back, if it is here and not being served (then whoever serves it sees why).
+// unwatch gives a reader's socket back to the runtime's poller, under the lock.
+func (i *idlers) unwatch(r *reader) {
+	if !r.watched {
+		return
+	}
+	r.watched = false
+	i.polls[r.attendant].remove(r.s.wire)
+	r.broken = r.s.wire.attach()
+	if r.s.ending.Load() {
+		r.s.wire.deadline(past) // what set it may have found the socket detached
+	}
+}
+
+// rouse gives a connection's reader its goroutine back, if it is here; if it is being served, as soon as it is. Its socket is in the
+// runtime's poller when rouse returns.
 func (i *idlers) rouse(s *socket) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if r := s.parked; r != nil && !r.serving {
+	switch r := s.parked; {
+	case r == nil:
+	case r.serving:
+		i.unwatch(r)
+	default:
 		i.release(r)
 	}
 }
 
 // release takes a reader out, under the lock.
 func (i *idlers) release(r *reader) {
+	i.unwatch(r)
 	delete(i.readers, r.id)
 	r.s.metrics.silent.Dec()
 	r.s.parked = nil
-	i.polls[r.attendant].remove(r.s.wire)
-	r.broken = r.s.wire.attach()
-	r.s.reading.Store(readerRuns) // only now: the listener's deadline would not reach a detached socket, and it asks once
-	if r.s.ending.Load() {
-		r.s.wire.deadline(past) // what set it may have found the socket detached
-	}
+	r.s.silent.Store(false)
 	go r.run()
 	i.maybeClose()
 }
@@ -235,13 +243,12 @@ func (i *idlers) visit(id uint64, buf []byte) (asked *socket) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if r.serving = false; !stay || r.s.over() {
+	if r.serving = false; !stay || !r.watched || r.s.over() {
 		i.release(r)
 		return asked
 	}
 	if r.attendant != r.attendantFor() {
-		before := i.polls[r.attendant]
-		before.remove(r.s.wire)
+		i.polls[r.attendant].remove(r.s.wire)
 		if !i.watch(r) {
 			i.release(r)
 		}

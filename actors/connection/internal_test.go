@@ -57,6 +57,31 @@ func TestTheBudgetServesWaitersInOrder(t *testing.T) {
 	}
 }
 
+func TestAWaiterThatLeavesIsForgottenAtOnce(t *testing.T) {
+	b := NewBudget(1 << 20)
+	never, gone := make(chan struct{}), make(chan struct{})
+	if !b.acquire(1<<20, false, never) {
+		t.Fatal("an empty budget refused")
+	}
+	got := make(chan bool)
+	go func() { got <- b.acquire(1<<20, false, never) }()
+	for b.Waiting() != 1 {
+	}
+	close(gone)
+	for range 100 {
+		if b.acquire(1, false, gone) {
+			t.Fatal("it does not fit")
+		}
+	}
+	if b.Waiting() != 1 || len(b.queue) != 1 {
+		t.Fatalf("%d wait, the queue has %d; one is there", b.Waiting(), len(b.queue))
+	}
+	b.release(1 << 20)
+	if !<-got {
+		t.Fatal("the first waiter was not served")
+	}
+}
+
 func TestOnlyClientsThatDoNothingButHeartbeatWaitForRounds(t *testing.T) {
 	const commit int16 = 8
 	for _, c := range []struct {

@@ -26,8 +26,8 @@ type Limits struct {
 	ControlRequestMax     int64 // bytes; of a request that is not Produce: these are decoded to many times their size
 	BytesInFlightMax      int64 // of one connection's unanswered requests; one larger request is let through alone
 	RequestsInFlightMax   int   // unanswered requests of one connection
-	ConnectionsMax        int   // max.connections; 0: no limit
-	ConnectionsPerIPMax   int   // max.connections.per.ip; 0: no limit
+	ConnectionsMax        int   // max.connections before the metadata is current; 0: no limit
+	ConnectionsPerIPMax   int   // max.connections.per.ip, the same
 	SilentAfterMs         int64 // a connection whose client says nothing for so long has no goroutine and no buffer
 	IdleMs                int64 // connections.max.idle.ms; 0: no limit
 	WriteStallMs          int64 // a client that takes not one byte of its answers for so long is closed

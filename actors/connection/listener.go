@@ -122,7 +122,9 @@ func (d *Listener) accept() {
 		if errors.Is(err, net.ErrClosed) || d.closed.Load() {
 			return
 		}
-		d.cfg.Log.Warn().Err(err).Str("listener", d.cfg.Name).Msg("cannot accept a connection; trying again")
+		if n, say := d.quiet.say(closedTooMany, d.cfg.Broker.System.Clock().Now().UnixMilli()); say {
+			d.cfg.Log.Warn().Err(err).Str("listener", d.cfg.Name).Int64("similar_not_shown", n).Msg("cannot accept a connection; trying again")
+		}
 		select {
 		case <-d.quit:
 			return
@@ -196,6 +198,9 @@ func (l *listener) welcome(ctx actor.Context, conn net.Conn) {
 	remote := conn.RemoteAddr().String()
 	ip := hostOf(remote)
 	limits := cfg.Limits
+	if s := cfg.Broker.Metadata.Load().Settings; s != nil { // what has been set since the start
+		limits.ConnectionsMax, limits.ConnectionsPerIPMax = int(s.MaxConnections), int(s.MaxConnectionsPerIP)
+	}
 	switch {
 	case l.draining != nil:
 		_ = conn.Close()
@@ -276,11 +281,12 @@ func (l *listener) sweep(ctx actor.Context) {
 	slow := l.sweeps%idleSweeps == 0
 	for _, s := range l.list {
 		busy := s.head.Load() != s.tail.Load()
-		reading := s.reading.Load()
-		if reading == readerIdle && !busy && !slow {
+		silent, lastRead := s.silent.Load(), s.lastReadMs.Load()
+		if silent && !busy && !slow {
 			continue
 		}
-		if reading == readerRuns && now-s.lastReadMs.Load() >= limits.SilentAfterMs && s.frameMs.Load() == 0 && s.reading.CompareAndSwap(readerRuns, readerAsked) {
+		if !silent && now-max(lastRead, s.askedMs) >= limits.SilentAfterMs && s.frameMs.Load() == 0 {
+			s.askedMs = now
 			s.wire.deadline(past) // the reader sees that it has nothing to do
 		}
 		if since := s.writeMs.Load(); since != 0 {
@@ -297,7 +303,7 @@ func (l *listener) sweep(ctx actor.Context) {
 		}
 		if since := s.frameMs.Load(); pressed && since != 0 && now-since > limits.SlowFrameUnderPressMs {
 			s.fail(closedSlowFrame, fmt.Sprintf("a request has been arriving for %d ms while others wait for memory", now-since))
-		} else if idle := now - s.lastReadMs.Load(); limits.IdleMs > 0 && idle > limits.IdleMs {
+		} else if idle := now - lastRead; limits.IdleMs > 0 && idle > limits.IdleMs {
 			s.fail(closedIdle, fmt.Sprintf("nothing came for %d ms (connections.max.idle.ms)", idle))
 		}
 	}

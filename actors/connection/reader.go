@@ -58,6 +58,7 @@ type reader struct {
 	id        uint64 // under idlers.mu, as what follows
 	serving   bool   // by the attendant
 	attendant int    // that waits for it
+	watched   bool   // by that attendant, in its poller and not in the runtime's
 	broken    error  // the socket could not be given back to a goroutine
 }
 
@@ -131,7 +132,6 @@ func (r *reader) loop() error {
 			if r.broken != nil {
 				return r.broken
 			}
-			r.s.reading.Store(readerAsked) // and never again
 			continue
 		}
 		if err != nil {
@@ -158,7 +158,6 @@ func (r *reader) read(p, extra []byte) (int, error) {
 			s.wire.deadline(past) // a drain has set it for good meanwhile
 			break
 		}
-		s.reading.Store(readerRuns)
 		if f := r.framer; f.r == f.w && s.frameMs.Load() == 0 {
 			return 0, errIdle
 		}

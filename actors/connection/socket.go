@@ -45,7 +45,9 @@ type socket struct {
 	ringFull bool // of the reader: more calls at a time would have been let in
 	head     atomic.Uint64
 	tail     atomic.Uint64
-	reading  atomic.Int32 // where the reader is: readerRuns, readerAsked, readerIdle
+	silent   atomic.Bool // the reader is with an attendant
+	writing  atomic.Bool // the writer has a job: the socket is to be in the runtime's poller
+	askedMs  int64       // when the reader was last asked to go; of the listener
 	idlers   *idlers
 	parked   *reader // under idlers.mu
 	at       int     // in the listener's list; of the listener
@@ -111,11 +113,12 @@ func (s *socket) publish(c *call) {
 	if c.route.Read == nil {
 		s.control.Add(1)
 	}
+	expires, expiryMs := c.expiry != nil, c.expiryMs
 	seq := s.head.Load()
 	s.slot(seq).Store(c)
-	s.head.Store(seq + 1)
-	if c.expiry != nil {
-		s.expireBy(c.expiryMs) // now that the actor can see the call
+	s.head.Store(seq + 1) // from here on the call is the actor's
+	if expires {
+		s.expireBy(expiryMs) // now that the actor can see the call
 	}
 }
 

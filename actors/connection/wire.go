@@ -3,8 +3,9 @@ package connection
 // This file owns the system calls on a client's socket: reads that wait in the runtime's poller, writes that never wait, and, for the
 // writer goroutine, writes that do. Nothing else in the broker touches the descriptor, save that the attendant of the silent clients
 // watches it. While a client is silent the socket is not in the runtime's poller, which would wake a thread for every byte that comes
-// for nobody (detach); the descriptor is then ours alone. Invariants: there is a conn or a descriptor until the wire is closed, never
-// both; the descriptor is used under the lock only, since a closed one may be another's at once.
+// for nobody (detach). Invariants: there is a descriptor until the wire is closed, and what does not wait uses it under the lock, since
+// a closed one may be another's at once; what waits does so in the runtime's poller, so its callers see to it that the socket is there
+// (idle.go); attach takes no descriptor, so that a silent client is served when none is left.
 
 import (
 	"errors"
@@ -18,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/troupe-io/troupe/invariant"
 	"github.com/troupe-io/troupe/storage/segment"
 )
 
@@ -30,13 +32,20 @@ const fileChunkBytes = 256 << 10
 // wire is a TCP socket. read belongs to the reader goroutine; the write methods to the actor or the writer goroutine, never both at once.
 type wire struct {
 	mu     sync.RWMutex // of the four below; held for system calls that do not wait
-	conn   net.Conn     // nil while detached
+	fd     int          // until the wire is closed
+	polled polled       // owns fd while the socket is in the runtime's poller, else nil
 	raw    syscall.RawConn
-	fd     int // while detached, else -1
 	closed bool
 
 	in  readCall
 	out writeCall
+}
+
+// polled is a descriptor in the runtime's poller: a net.Conn at first, an os.File later.
+type polled interface {
+	syscall.Conn
+	SetReadDeadline(t time.Time) error
+	Close() error
 }
 
 type readCall struct {
@@ -64,13 +73,9 @@ type writeCall struct {
 const sendBufferBytes = 1 << 20
 
 func newWire(conn net.Conn) (*wire, error) {
-	sc, ok := conn.(syscall.Conn)
+	p, ok := conn.(polled)
 	if !ok {
 		return nil, fmt.Errorf("a %T has no descriptor", conn)
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil, err
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		if err := tcp.SetNoDelay(true); err != nil {
@@ -80,129 +85,128 @@ func newWire(conn net.Conn) (*wire, error) {
 			return nil, err
 		}
 	}
-	w := &wire{conn: conn, raw: raw, fd: -1}
+	raw, err := p.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{polled: p, raw: raw}
+	if err := raw.Control(func(fd uintptr) { w.fd = int(fd) }); err != nil {
+		return nil, err
+	}
 	w.in.run, w.out.write, w.out.send = w.readOnce, w.writeOnce, w.sendOnce
 	return w, nil
 }
 
-// detachedPause is how long the writer goroutine waits for a client that is silent and does not read either.
-const detachedPause = 5 * time.Millisecond
-
-// detach takes the socket out of the runtime's poller. The reader goroutine calls it, which does not read until attach.
+// detach takes the socket out of the runtime's poller. Nobody may be waiting for it there.
 func (w *wire) detach() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return net.ErrClosed
 	}
-	own := -1
-	var failed error
-	err := w.raw.Control(func(fd uintptr) { own, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err = errors.Join(err, os.NewSyscallError("dup", failed)); err != nil {
-		return err
+	own, err := unix.FcntlInt(uintptr(w.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("dup", err)
 	}
-	_ = w.conn.Close() // the socket lives on in its other descriptor
-	w.conn, w.raw, w.fd = nil, nil, own
+	_ = w.polled.Close() // the socket lives on in its other descriptor
+	w.fd, w.polled, w.raw = own, nil, nil
 	return nil
 }
 
-// attach undoes detach, before another reader goroutine starts.
+// attach undoes detach.
 func (w *wire) attach() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || w.fd < 0 {
+	if w.closed {
 		return net.ErrClosed
 	}
-	file := os.NewFile(uintptr(w.fd), "client")
-	conn, err := net.FileConn(file) // duplicates the descriptor
-	if err != nil {
-		w.fd = -1
-		return errors.Join(fmt.Errorf("poll a client's socket again: %w", err), file.Close())
+	file := os.NewFile(uintptr(w.fd), "client") // in the poller, since the descriptor does not block
+	raw, err := file.SyscallConn()
+	if err == nil {
+		err = file.SetReadDeadline(time.Time{}) // says whether it is
 	}
-	_ = file.Close()
-	w.fd = -1
-	w.conn = conn
-	w.raw, err = conn.(syscall.Conn).SyscallConn()
-	return err
+	w.polled, w.raw = file, raw
+	if err != nil {
+		w.closeLocked()
+		return fmt.Errorf("poll a client's socket again: %w", err)
+	}
+	return nil
 }
 
 // close closes the socket, in whatever state, and wakes who waits for it.
 func (w *wire) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.closed = true
-	if w.conn != nil {
-		_ = w.conn.Close()
-	}
-	if w.fd >= 0 {
+	w.closeLocked()
+}
+
+func (w *wire) closeLocked() {
+	switch {
+	case w.closed:
+	case w.polled != nil:
+		_ = w.polled.Close()
+	default:
 		_ = unix.Close(w.fd)
-		w.fd = -1
 	}
+	w.closed = true
 }
 
 // deadline has reads end at t; a detached socket has none.
 func (w *wire) deadline(t time.Time) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if w.conn != nil {
-		_ = w.conn.SetReadDeadline(t)
+	if w.polled != nil {
+		_ = w.polled.SetReadDeadline(t)
 	}
 }
 
-// detached calls f with the descriptor if the socket is detached, and says whether it is.
-func (w *wire) detached(f func(fd int)) bool {
+// use calls f, which does not wait, with the descriptor, unless the socket is closed.
+func (w *wire) use(f func(fd int) error) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if w.fd >= 0 {
-		f(w.fd)
+	if w.closed {
+		return net.ErrClosed
 	}
-	return w.fd >= 0
+	return f(w.fd)
 }
 
-// whenWritable calls f until it says that it is done, waiting for the socket in between.
-func (w *wire) whenWritable(f func(fd uintptr) bool) error {
-	for {
-		done := false
-		if w.detached(func(fd int) { done = f(uintptr(fd)) }) {
-			if done {
-				return nil
-			}
-			time.Sleep(detachedPause)
-			continue
-		}
-		w.mu.RLock()
-		raw, closed := w.raw, w.closed
-		w.mu.RUnlock()
-		if closed {
-			return net.ErrClosed
-		}
-		if raw == nil {
-			continue // detached this moment
-		}
-		err := raw.Write(f)
-		if errors.Is(err, net.ErrClosed) && !w.over() {
-			continue // detached meanwhile
-		}
+// waiting is the socket in the runtime's poller.
+func (w *wire) waiting() (syscall.RawConn, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return nil, net.ErrClosed
+	}
+	if w.raw == nil {
+		invariant.Fail("a goroutine waits for a client's socket that is not in the runtime's poller")
+	}
+	return w.raw, nil
+}
+
+// waited is the error of waiting: the runtime's, or that the socket was closed meanwhile.
+func (w *wire) waited(err error) error {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
-}
-
-func (w *wire) over() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.closed
+	if w.closed {
+		return net.ErrClosed
+	}
+	return err
 }
 
 // read implements source.
 func (w *wire) read(p, extra []byte) (int, error) {
-	if w.raw == nil {
-		return 0, net.ErrClosed // it could not be attached
-	}
-	w.in.pieces[0], w.in.pieces[1] = p, extra
-	err := w.raw.Read(w.in.run)
-	w.in.pieces[0], w.in.pieces[1] = nil, nil
+	raw, err := w.waiting()
 	if err != nil {
 		return 0, err
+	}
+	w.in.pieces[0], w.in.pieces[1] = p, extra
+	err = raw.Read(w.in.run)
+	w.in.pieces[0], w.in.pieces[1] = nil, nil
+	if err != nil {
+		return 0, w.waited(err)
 	}
 	if w.in.err == nil && w.in.n == 0 {
 		return 0, io.EOF
@@ -210,20 +214,17 @@ func (w *wire) read(p, extra []byte) (int, error) {
 	return w.in.n, w.in.err
 }
 
-// readNow reads what there is on a detached socket without waiting: n bytes, or none. again says that there is nothing now, but may be
-// later.
+// readNow reads what there is without waiting: n bytes, or none. again says that there is nothing now, but may be later. The reader
+// goroutine is not there.
 func (w *wire) readNow(p []byte) (n int, again bool) {
-	w.detached(func(fd int) {
+	err := w.use(func(fd int) (err error) {
 		for {
-			got, err := unix.Read(fd, p)
-			if errors.Is(err, unix.EINTR) {
-				continue
+			if n, err = unix.Read(fd, p); !errors.Is(err, unix.EINTR) {
+				return err
 			}
-			n, again = got, errors.Is(err, unix.EAGAIN)
-			return
 		}
 	})
-	return n, again
+	return n, errors.Is(err, unix.EAGAIN)
 }
 
 func (w *wire) readOnce(fd uintptr) bool {
@@ -249,23 +250,38 @@ func (w *wire) readOnce(fd uintptr) bool {
 }
 
 // tryWrite writes what the socket takes of pieces without waiting, n bytes.
-func (w *wire) tryWrite(pieces [][]byte) (n int, err error) { return w.doWrite(pieces, false, 0) }
+func (w *wire) tryWrite(pieces [][]byte) (n int, err error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return 0, net.ErrClosed
+	}
+	w.out.pieces, w.out.wait, w.out.flags = pieces[:min(len(pieces), iovecsMax)], false, 0
+	w.out.n, w.out.err = 0, nil
+	w.writeOnce(uintptr(w.fd))
+	w.out.pieces = nil
+	return w.out.n, w.out.err
+}
 
 // write writes some of pieces, waiting until the socket takes at least one byte. more says that further bytes follow at once.
 func (w *wire) write(pieces [][]byte, more bool) (n int, err error) {
-	flags := 0
+	w.out.pieces, w.out.wait, w.out.flags = pieces[:min(len(pieces), iovecsMax)], true, 0
 	if more {
-		flags = unix.MSG_MORE
+		w.out.flags = unix.MSG_MORE
 	}
-	return w.doWrite(pieces, true, flags)
+	n, err = w.whenWritable(w.out.write)
+	w.out.pieces = nil
+	return n, err
 }
 
-func (w *wire) doWrite(pieces [][]byte, wait bool, flags int) (int, error) {
-	w.out.pieces, w.out.wait, w.out.flags = pieces[:min(len(pieces), iovecsMax)], wait, flags
+// whenWritable calls f until it says that it is done, waiting for the socket in between.
+func (w *wire) whenWritable(f func(fd uintptr) bool) (n int, err error) {
+	raw, err := w.waiting()
+	if err != nil {
+		return 0, err
+	}
 	w.out.n, w.out.err = 0, nil
-	err := w.whenWritable(w.out.write)
-	w.out.pieces = nil
-	if err == nil {
+	if err = w.waited(raw.Write(f)); err == nil {
 		err = w.out.err
 	}
 	return w.out.n, err
@@ -297,12 +313,7 @@ func (w *wire) writeOnce(fd uintptr) bool {
 // sendFile sends some of a file part from its descriptor, waiting until the socket takes at least one byte.
 func (w *wire) sendFile(fd uintptr, offset, length int64) (n int, err error) {
 	w.out.file, w.out.offset, w.out.count = int(fd), offset, int(min(length, 1<<30))
-	w.out.n, w.out.err = 0, nil
-	err = w.whenWritable(w.out.send)
-	if err == nil {
-		err = w.out.err
-	}
-	return w.out.n, err
+	return w.whenWritable(w.out.send)
 }
 
 func (w *wire) sendOnce(fd uintptr) bool {

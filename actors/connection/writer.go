@@ -72,6 +72,7 @@ func (w *writer) run() {
 			s.system.Send(s.pid, &s.sent)
 			linger.Reset(writerLinger)
 		case <-s.quit:
+			w.alive.Store(false) // a job that comes from now on has a goroutine of its own, for the same end
 			select {
 			case j := <-w.jobs:
 				j.free()

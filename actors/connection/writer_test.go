@@ -6,7 +6,11 @@ import (
 	"net"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/storage/segment"
 	"github.com/troupe-io/troupe/storage/vfs"
 )
@@ -71,5 +75,33 @@ func TestMemoryAndFilePartsGoOutInOrder(t *testing.T) {
 				t.Fatalf("%d bytes came, %d were sent, or they differ", len(b), len(want))
 			}
 		})
+	}
+}
+
+func TestAJobThatComesWhenTheConnectionIsOverIsGivenBack(t *testing.T) {
+	near, _ := tcpPair(t)
+	w, err := newWire(near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := testSystem(t)
+	pid, err := system.SpawnRoot(actorsystem.Spec{Kind: "connection", Name: "x", New: func() actor.Actor { return actor.ReceiveFunc(func(actor.Context) {}) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		s := &socket{wire: w, metrics: NewMetrics(nil), system: system, pid: pid, quit: make(chan struct{}), idlers: newIdlers()}
+		wr := newWriter(s)
+		freed := make(chan struct{}, 2)
+		free := func() { freed <- struct{}{} }
+		wr.submit(job{release: free})
+		<-freed
+		close(s.quit)
+		wr.submit(job{release: free})
+		select {
+		case <-freed:
+		case <-time.After(10 * time.Second):
+			t.Fatal("what the job held is lost")
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/actorsystem"
 	"github.com/troupe-io/troupe/invariant"
@@ -34,6 +35,8 @@ type Config struct {
 	Holder *Holder
 	// Static are this broker's configured defaults, by Kafka's broker names, only those that were set.
 	Static map[string]string
+	// Started is what this broker was started with of the settings that can be changed while it runs.
+	Started brokerconfig.Config
 	// Random draws topic ids and the cluster's id.
 	Random  io.Reader
 	Log     zerolog.Logger
@@ -162,7 +165,9 @@ func (c *controller) fromRaft(m any) {
 	}
 }
 
-func (c *controller) local() local { return local{node: c.cfg.Self.ID, static: c.cfg.Static} }
+func (c *controller) local() local {
+	return local{node: c.cfg.Self.ID, static: c.cfg.Static, started: c.cfg.Started}
+}
 
 // start opens the group, at the start of an incarnation and after the raft actor restarted. What waits has an unknown
 // outcome.

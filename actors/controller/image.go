@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/storage/wal"
 )
@@ -33,6 +34,8 @@ type Image struct {
 	Brokers    []Broker
 	// Layers are the broker-level defaults of topics as they hold on this broker.
 	Layers topicconfig.Layers
+	// Settings are this broker's own that can be changed while it runs, as they are in force; nil before the metadata is current.
+	Settings *brokerconfig.Config
 	// GroupConfigs are the own values of consumer groups, by Kafka's names. Nobody may change it.
 	GroupConfigs map[string]map[string]string
 
@@ -126,6 +129,14 @@ func (h *Holder) Load() *Image {
 		return i
 	}
 	return emptyImage
+}
+
+// Settings are this broker's own as they are in force, or what it was started with as long as the metadata is not current.
+func (h *Holder) Settings(started *brokerconfig.Config) *brokerconfig.Config {
+	if s := h.Load().Settings; s != nil {
+		return s
+	}
+	return started
 }
 
 // publish makes i the newest image. Only the controller's actor calls it.

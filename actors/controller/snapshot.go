@@ -109,8 +109,7 @@ func restore(b []byte, l local) (state, error) {
 			s.brokerConfigs[id] = r.values()
 		}
 	}
-	s.base = nil
-	s.base = s.resolve(nil)
+	s.resolveBroker()
 	topics, ids, collisions := newBuilder(s.topics), newBuilder(s.topicIDs), newBuilder(s.collisions)
 	for range r.count(21) {
 		t := r.topic(s.nextGroup)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/topicconfig"
 	"github.com/troupe-io/troupe/storage/wal"
 )
@@ -50,21 +51,32 @@ type state struct {
 	brokerConfigs  map[int32]map[string]string  // dynamic values of one broker
 	groupConfigs   map[string]map[string]string // values of one consumer group
 
-	local local
-	base  *topicconfig.Config // of a topic without values of its own
+	local    local
+	base     *topicconfig.Config  // of a topic without values of its own
+	settings *brokerconfig.Config // of this broker
 }
 
 // local is what this broker adds to the replicated state to compute its views.
 type local struct {
 	node   int32
 	static map[string]string // its configuration, by Kafka's broker names
+	// started is what it was started with of the settings that can change.
+	started brokerconfig.Config
 }
 
 func newState(l local) state {
 	s := state{nextGroup: firstPartitionGroup, local: l, topics: newTopics(), topicIDs: newTopicIDs(),
 		collisions: shards[string, string]{hash: hashName}}
-	s.base = s.resolve(nil)
+	s.resolveBroker()
 	return s
+}
+
+// resolveBroker computes anew what follows from the brokers' values alone.
+func (s *state) resolveBroker() {
+	s.base = nil
+	s.base = s.resolve(nil)
+	l := s.layers()
+	s.settings = brokerconfig.Resolve(s.local.started, &l)
 }
 
 func (s *state) layers() topicconfig.Layers {
@@ -239,6 +251,11 @@ func (s *state) alterBroker(change *ResourceChange, out *outcome) Result {
 		return refused(kerr.InvalidRequest, "a broker keeps at most %d dynamic values", brokerValuesMax)
 	}
 	for name, value := range next {
+		if k := brokerconfig.Lookup(name); k != nil && k.Enforced() {
+			if err := k.Check(value); err != nil {
+				return refused(kerr.InvalidRequest, "%v", err)
+			}
+		}
 		if known, err := topicconfig.ValidateBroker(name, value); known && err != nil {
 			return refused(kerr.InvalidRequest, "%v", err)
 		}
@@ -261,7 +278,12 @@ func (s *state) alterBroker(change *ResourceChange, out *outcome) Result {
 			delete(s.brokerConfigs, int32(id))
 		}
 	}
-	s.reconfigureAll(out)
+	ofTopics := func(op ConfigOp) bool { return topicconfig.LookupBroker(op.Name) != nil }
+	if change.Replace || slices.ContainsFunc(change.Ops, ofTopics) {
+		s.reconfigureAll(out)
+	} else {
+		s.resolveBroker() // no topic's configuration is another
+	}
 	out.changed = true
 	return Result{}
 }
@@ -309,8 +331,7 @@ func (s *state) put(t *Topic) {
 
 // reconfigureAll computes every topic's configuration anew, after a broker-level value changed.
 func (s *state) reconfigureAll(out *outcome) {
-	s.base = nil
-	s.base = s.resolve(nil)
+	s.resolveBroker()
 	topics, ids := newBuilder(s.topics), newBuilder(s.topicIDs)
 	s.topics.all(func(_ string, t *Topic) {
 		next := *t
@@ -324,7 +345,7 @@ func (s *state) reconfigureAll(out *outcome) {
 
 // image is the state as everybody else sees it. prev shares its sorted list if the topics are the same.
 func (s *state) image(index uint64, leader int32, prev *Image) *Image {
-	i := &Image{Index: index, ClusterID: s.clusterID, Controller: leader, Brokers: s.brokers, Layers: s.layers(), GroupConfigs: s.groupConfigs,
+	i := &Image{Index: index, ClusterID: s.clusterID, Controller: leader, Brokers: s.brokers, Layers: s.layers(), Settings: s.settings, GroupConfigs: s.groupConfigs,
 		topics: s.topics, topicIDs: s.topicIDs, sorted: &sortedTopics{}}
 	if prev != nil && prev.topics.parts == s.topics.parts {
 		i.sorted = prev.sorted

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/storage/wal"
 	"pgregory.net/rapid"
 )
@@ -60,7 +61,7 @@ func drawCommand(t *rapid.T, s *state) command {
 			r.Name = rapid.SampledFrom([]string{"", "1", "2", "x"}).Draw(t, "broker")
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "ops") {
-			r.Ops = append(r.Ops, ConfigOp{rapid.SampledFrom([]string{"retention.ms", "cleanup.policy", "log.retention.ms", "log.cleanup.policy", "consumer.session.timeout.ms", "other"}).Draw(t, "key"),
+			r.Ops = append(r.Ops, ConfigOp{rapid.SampledFrom([]string{"retention.ms", "cleanup.policy", "log.retention.ms", "log.cleanup.policy", "max.connections", "num.io.threads", "consumer.session.timeout.ms", "other"}).Draw(t, "key"),
 				rapid.ByteRange(0, 4).Draw(t, "op"), rapid.SampledFrom([]string{"1", "delete", "", "x"}).Draw(t, "value")})
 		}
 		return &alterConfigs{[]ResourceChange{r}}
@@ -96,7 +97,7 @@ func check(t *rapid.T, s *state) {
 }
 
 func TestReplayFromAnySnapshotGivesTheSameState(t *testing.T) {
-	l := local{node: 1, static: map[string]string{"log.segment.bytes": "3000000"}}
+	l := local{node: 1, static: map[string]string{"log.segment.bytes": "3000000"}, started: brokerconfig.Config{MaxConnections: 100}}
 	rapid.Check(t, func(t *rapid.T) {
 		s := newState(l)
 		s, _ = s.apply(&registerBroker{Broker{ID: 1, Host: "h"}})
@@ -134,6 +135,9 @@ func TestReplayFromAnySnapshotGivesTheSameState(t *testing.T) {
 		check(t, &r)
 		if got, want := r.snapshot(), s.snapshot(); !bytes.Equal(got, want) {
 			t.Fatalf("replay from %d of %d entries differs:\n%x\n%x", from, len(log), got, want)
+		}
+		if !reflect.DeepEqual(r.settings, s.settings) || !reflect.DeepEqual(r.base, s.base) {
+			t.Fatalf("after replay the broker's settings %+v and %+v are %+v and %+v", s.settings, s.base, r.settings, r.base)
 		}
 		r.topics.all(func(name string, topic *Topic) {
 			if direct, _ := s.topics.get(name); !reflect.DeepEqual(direct, topic) {

@@ -77,8 +77,7 @@ type coordinator struct {
 	beganMs int64
 	machine *group.Machine
 	writer  *writer
-	upTo    int64          // where loading ends
-	deleted []TopicDeleted // while loading
+	upTo    int64 // where loading ends
 
 	open    openRequests
 	timer   actorsystem.Timer
@@ -101,11 +100,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *Request:
 		c.request(m)
 	case TopicDeleted:
-		switch c.state {
-		case active:
+		if c.state == active { // else the Machine sees by itself that the topic is gone when it is loaded
 			c.machine.TopicDeleted(c.nowMs(), m.Topic, m.ID)
-		case loading: // its offsets may stand in what is still to be read
-			c.deleted = append(c.deleted, m)
 		}
 	case *partition.Produced:
 		for i := range m.Results {
@@ -169,7 +165,7 @@ func (c *coordinator) leave(err protocol.ErrorCode) {
 		c.cfg.Metrics.Active.Dec()
 	}
 	m := c.machine
-	c.machine, c.writer, c.state, c.deleted = nil, nil, standby, nil
+	c.machine, c.writer, c.state = nil, nil, standby
 	c.disarm()
 	defer func() {
 		// A Machine that has just failed may fail again here: its requests are answered all the same.
@@ -192,10 +188,6 @@ func (c *coordinator) loadFrom(offset int64) {
 	if offset >= c.upTo {
 		c.state = active
 		c.machine.Loaded(c.nowMs())
-		for _, d := range c.deleted {
-			c.machine.TopicDeleted(c.nowMs(), d.Topic, d.ID)
-		}
-		c.deleted = nil
 		c.cfg.Metrics.Active.Inc()
 		level := zerolog.InfoLevel
 		if c.machine.Groups() == 0 {
@@ -283,9 +275,10 @@ func (c *coordinator) produced(r *partition.ProduceResult) {
 	if c.state == standby {
 		return // what came through is read when the next term begins
 	}
+	unknown := err == protocol.ErrNotLeaderForPartition // or raft or the partition has failed; then the batch may be in the log all the same
 	if o.term != c.term {
-		// A former term's batch came through after this one began to read: what was read may lack it.
-		if err == protocol.ErrNone {
+		// If a former term's batch came through after this one began to read, what was read may lack it.
+		if err == protocol.ErrNone || unknown {
 			c.again()
 		}
 		return
@@ -293,7 +286,7 @@ func (c *coordinator) produced(r *partition.ProduceResult) {
 	if err != protocol.ErrNone {
 		c.cfg.Metrics.Refused.Inc()
 	}
-	if err == protocol.ErrNotLeaderForPartition { // or raft or the partition has failed; then the batch may be in the log all the same
+	if unknown {
 		c.again()
 		return
 	}

@@ -45,6 +45,7 @@ type (
 	hold    struct{ on bool }
 	dismiss struct{} // the end of leadership
 	fates   struct{ random *rand.Rand }
+	told    struct{ done chan struct{} } // all that has come is answered
 )
 
 func (p *fakePartition) Receive(ctx actor.Context) {
@@ -69,6 +70,8 @@ func (p *fakePartition) Receive(ctx actor.Context) {
 		}
 	case fates:
 		p.random = m.random
+	case told:
+		close(m.done)
 	case dismiss:
 		p.leads.Store(false)
 		for _, w := range p.waits {
@@ -361,27 +364,81 @@ func TestLosingLeadershipAnswersWhoWaitsAndComingBackLoadsWhatWasCommitted(t *te
 	}
 }
 
-func TestATopicDeletedWhileTheCoordinatorLoadsTakesItsOffsetsAlong(t *testing.T) {
-	s := newStage(t)
-	old, anew := commit("old", 5, 1), commit("anew", 6, 1)
-	old.Topics[0].TopicID, anew.Topics[0].TopicID = [16]byte{1}, [16]byte{2}
-	s.ask(old)
-	s.ask(anew)
-	s.system.Send(s.partID, dismiss{})
-	for err := protocol.ErrNone; err != protocol.ErrNotCoordinator; { // until the coordinator has heard of it
-		_, err = s.fetch("old")
+// oneTopic is a cluster with the topic t, or with none at all.
+type oneTopic struct {
+	id   [16]byte
+	none bool
+	lags bool // another broker knows newer topics
+}
+
+func (o oneTopic) Version() int64  { return 7 }
+func (o oneTopic) Complete() bool  { return !o.lags }
+func (o oneTopic) Names() []string { return nil }
+func (o oneTopic) Topic(name string) (group.TopicInfo, bool) {
+	return group.TopicInfo{Name: "t", ID: o.id, Partitions: 1}, name == "t" && !o.none
+}
+func (o oneTopic) TopicByID(id [16]byte) (group.TopicInfo, bool) {
+	return group.TopicInfo{Name: "t", ID: o.id, Partitions: 1}, id == o.id && !o.none
+}
+
+// A topic is deleted and nobody tells the coordinator, or it is loading, or the log refuses its records: the broker died in between.
+func TestOffsetsOfTopicsThatAreNoMoreGoWhenTheCoordinatorLoads(t *testing.T) {
+	var topics atomic.Pointer[oneTopic]
+	topics.Store(&oneTopic{id: [16]byte{1}})
+	s := newStage(t, func(c *Config) { c.Group.Topics = func() group.Topics { return *topics.Load() } })
+	reload := func(meanwhile func()) {
+		t.Helper()
+		s.system.Send(s.partID, dismiss{})
+		for err := protocol.ErrNone; err != protocol.ErrNotCoordinator; { // until the coordinator has heard of it
+			_, err = s.fetch("old")
+		}
+		s.part.mu.Lock() // nothing of the log can be read
+		s.part.leads.Store(true)
+		s.system.Send(s.pid, LeadershipChanged{})
+		meanwhile()
+		s.part.mu.Unlock()
+		s.ready()
 	}
-	s.part.mu.Lock() // nothing of the log can be read
-	s.part.leads.Store(true)
-	s.system.Send(s.pid, LeadershipChanged{})
-	s.system.Send(s.pid, TopicDeleted{Topic: "t", ID: [16]byte{1}})
-	s.part.mu.Unlock()
-	s.ready()
-	if at, err := s.fetch("old"); at != -1 || err != 0 {
-		t.Errorf("the deleted topic's offset: %d, %v", at, err)
+	want := func(when string, offsets map[string]int64) {
+		t.Helper()
+		for g, want := range offsets {
+			if at, err := s.fetch(g); at != want || err != 0 {
+				t.Errorf("%s: group %s has the offset %d, %v; want %d", when, g, at, err, want)
+			}
+		}
 	}
-	if at, err := s.fetch("anew"); at != 6 || err != 0 {
-		t.Errorf("the offset of the topic that has its name now: %d, %v", at, err)
+	committed := func(g string, offset int64, id byte) {
+		req := commit(g, offset, 1)
+		if id != 0 {
+			req.Topics[0].TopicID = [16]byte{id}
+		}
+		s.ask(req)
+	}
+	committed("old", 5, 1)
+	committed("byName", 7, 0)
+	reload(func() {})
+	want("the topic is there", map[string]int64{"old": 5, "byName": 7})
+	reload(func() {
+		topics.Store(&oneTopic{id: [16]byte{2}})
+		s.system.Send(s.pid, TopicDeleted{Topic: "t", ID: [16]byte{1}})
+	})
+	committed("anew", 6, 2)
+	want("made anew while the coordinator loaded", map[string]int64{"old": -1, "byName": 7, "anew": 6})
+	s.part.refuse.Store(int32(protocol.ErrNotEnoughReplicas))
+	topics.Store(&oneTopic{none: true})
+	s.system.Send(s.pid, TopicDeleted{Topic: "t", ID: [16]byte{2}})
+	want("deleted, and the log refuses it", map[string]int64{"anew": 6})
+	s.part.refuse.Store(0)
+	topics.Store(&oneTopic{none: true, lags: true})
+	reload(func() {})
+	want("not known yet, perhaps", map[string]int64{"byName": 7, "anew": 6})
+	topics.Store(&oneTopic{none: true})
+	reload(func() {})
+	want("deleted", map[string]int64{"old": -1, "byName": -1, "anew": -1})
+	_, records := s.part.count()
+	reload(func() {})
+	if _, n := s.part.count(); n != records {
+		t.Errorf("%d records, after another restart %d: the offsets' end is not in the log", records, n)
 	}
 }
 

@@ -17,6 +17,10 @@ type imageTopics struct{ image *controller.Image }
 
 func (i imageTopics) Version() int64 { return int64(i.image.Index) }
 
+// Complete implements group.Topics. The one broker publishes no image before it holds all that was committed to its log; one of several may
+// lead a coordinator whose former broker knew newer topics.
+func (i imageTopics) Complete() bool { return i.image.Index > 0 && len(i.image.Brokers) == 1 }
+
 func (i imageTopics) Topic(name string) (group.TopicInfo, bool) {
 	return topicInfo(i.image.Topic(name))
 }
@@ -45,7 +49,11 @@ func topicInfo(t *controller.Topic) (group.TopicInfo, bool) {
 // longer allow still holds; the time-out is not below the heartbeat interval.
 func ConfigOf(holder *controller.Holder) func(string, group.ConsumerConfig) group.ConsumerConfig {
 	return func(name string, c group.ConsumerConfig) group.ConsumerConfig {
-		own := holder.Load().GroupConfigs[name]
+		image := holder.Load()
+		if image.Settings != nil {
+			c.AssignmentIntervalMs = image.Settings.AssignmentIntervalMs
+		}
+		own := image.GroupConfigs[name]
 		if own == nil {
 			return c
 		}

@@ -31,8 +31,8 @@ type Config struct {
 type Options struct {
 	// CheckpointAfter is how long applied data may wait for a checkpoint when nothing else asks for one.
 	CheckpointAfter time.Duration
-	// ProducerExpiry is producer.id.expiration.ms.
-	ProducerExpiry time.Duration
+	// ProducerExpiry gives producer.id.expiration.ms as it is now, 0: never; nil is never.
+	ProducerExpiry func() time.Duration
 }
 
 // partition is the state machine of one partition replica (Core lane; nothing here blocks).

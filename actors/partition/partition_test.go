@@ -402,7 +402,7 @@ func (h *house) settleInto(results map[int]ProduceResult) {
 }
 
 func TestProducersThatAreSilentForLongAreForgotten(t *testing.T) {
-	h := newHouse(t, vfs.NewMem(), setup{options: Options{ProducerExpiry: time.Minute}})
+	h := newHouse(t, vfs.NewMem(), setup{options: Options{ProducerExpiry: func() time.Duration { return time.Minute }}})
 	for id := range int64(5) {
 		h.mustProduce(record{id: id, value: []byte("v")})
 	}

@@ -55,7 +55,10 @@ func (p *partition) housekeep() {
 	if start := p.log.RetentionStart(nowMs); start > p.log.StartOffset() {
 		p.command(encodeSetStart(start), nil)
 	}
-	if expiry := p.Options.ProducerExpiry.Milliseconds(); expiry > 0 {
+	if p.Options.ProducerExpiry == nil {
+		return
+	}
+	if expiry := p.Options.ProducerExpiry().Milliseconds(); expiry > 0 {
 		if ids := p.producers.expired(nowMs-expiry, expiredAtOnce); len(ids) > 0 {
 			p.command(encodeExpire(ids), nil)
 		}

@@ -18,6 +18,8 @@ type Key struct {
 	Default string
 	// Min is the least value of a number; Max follows from Type.
 	Min int64
+	// Clamped says that a broker's value in the key's own unit may be any number: below Min it means Min.
+	Clamped bool
 	// Allowed lists the words of a string or a list; nil for numbers.
 	Allowed []string
 	// Broker lists the broker configurations that give the default, the most specific first. The first one is what
@@ -31,7 +33,7 @@ type Synonym struct {
 	Name string
 	// Unit is how many of the topic configuration's units one of this synonym's is (log.retention.hours: 3,600,000 ms).
 	Unit int64
-	// Default is listed as the last synonym. Kafka lists none for the names that come in several units, so it is "" there.
+	// Default is listed as the last synonym; "" if the name has none of its own.
 	Default string
 }
 
@@ -101,14 +103,14 @@ var keys = []Key{
 	{Name: "retention.bytes", Type: kmsg.ConfigTypeLong, Default: "-1", Min: math.MinInt64,
 		Broker: same("log.retention.bytes", "-1"),
 		Doc:    "How large a partition may grow before its oldest segments are deleted, in bytes; -1 is no limit."},
-	{Name: "retention.ms", Type: kmsg.ConfigTypeLong, Default: "604800000", Min: -1,
-		Broker: []Synonym{{"log.retention.ms", 1, ""}, {"log.retention.minutes", minuteMs, ""}, {"log.retention.hours", hourMs, ""}},
+	{Name: "retention.ms", Type: kmsg.ConfigTypeLong, Default: "604800000", Min: -1, Clamped: true,
+		Broker: []Synonym{{"log.retention.ms", 1, ""}, {"log.retention.minutes", minuteMs, ""}, {"log.retention.hours", hourMs, "168"}},
 		Doc:    "How long a segment is kept after its newest record, in milliseconds; -1 is no limit."},
 	{Name: "segment.bytes", Type: kmsg.ConfigTypeInt, Default: "1073741824", Min: 1 << 20,
 		Broker: same("log.segment.bytes", "1073741824"),
 		Doc:    "How large a segment file grows before the next one is begun, in bytes."},
 	{Name: "segment.ms", Type: kmsg.ConfigTypeLong, Default: "604800000", Min: 1,
-		Broker: []Synonym{{"log.roll.ms", 1, ""}, {"log.roll.hours", hourMs, ""}},
+		Broker: []Synonym{{"log.roll.ms", 1, ""}, {"log.roll.hours", hourMs, "168"}},
 		Doc:    "How old a segment may grow before the next one is begun even if it is not full, in milliseconds."},
 }
 

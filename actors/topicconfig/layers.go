@@ -1,6 +1,7 @@
 package topicconfig
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -57,6 +58,17 @@ func (l *Layers) synonyms(k *Key) []Value {
 	return out
 }
 
+// listed is what Kafka lists of synonyms: from the first value of the broker's own name for k on. A value that comes from another
+// unit's name (log.retention.hours) shows only behind one of that.
+func (l *Layers) listed(k *Key) []Value {
+	all := l.synonyms(k)
+	at := slices.IndexFunc(all, func(v Value) bool { return v.Name == k.BrokerName() })
+	if at < 0 {
+		return nil
+	}
+	return all[at:]
+}
+
 // inForce is the broker-level value of k in k's own unit.
 func (l *Layers) inForce(k *Key) string {
 	for _, v := range l.synonyms(k) {
@@ -72,6 +84,10 @@ func (k *Key) scaled(v Value) (string, bool) {
 	for _, s := range k.Broker {
 		if s.Name != v.Name {
 			continue
+		}
+		if k.Clamped && s.Unit == 1 {
+			n, err := k.clamped(v.Value)
+			return strconv.FormatInt(n, 10), err == nil
 		}
 		if s.Unit == 1 {
 			return k.Canonical(v.Value), k.Check(v.Value) == nil
@@ -134,7 +150,7 @@ func (l *Layers) Describe(own map[string]string) []Entry {
 	out := make([]Entry, 0, len(keys))
 	for i := range keys {
 		k := &keys[i]
-		e := Entry{Key: k, Name: k.Name, Synonyms: l.synonyms(k)}
+		e := Entry{Key: k, Name: k.Name, Synonyms: l.listed(k)}
 		if v, ok := own[k.Name]; ok {
 			e.Value = v // as it was set: so CreateTopics answers
 			e.Synonyms = append([]Value{{k.Name, e.Value, kmsg.ConfigSourceDynamicTopicConfig}}, e.Synonyms...)
@@ -155,9 +171,12 @@ func (l *Layers) DescribeBroker() []Entry {
 	out := make([]Entry, 0, len(keys))
 	for i := range keys {
 		k := &keys[i]
-		e := Entry{Key: k, Name: k.BrokerName(), Value: l.inForce(k), Synonyms: l.synonyms(k), Source: kmsg.ConfigSourceDefaultConfig}
+		e := Entry{Key: k, Name: k.BrokerName(), Value: l.inForce(k), Synonyms: l.listed(k), Source: kmsg.ConfigSourceDefaultConfig}
 		if len(e.Synonyms) > 0 {
 			e.Source = e.Synonyms[0].Source
+			if k.Clamped { // shown as it was set
+				e.Value = k.Canonical(e.Synonyms[0].Value)
+			}
 		}
 		out = append(out, e)
 	}

@@ -1,6 +1,7 @@
 package topicconfig
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,7 +111,7 @@ func TestTheMoreSpecificLayerWins(t *testing.T) {
 	}
 	for _, e := range l.Describe(map[string]string{"segment.ms": "9"}) {
 		want := map[string]kmsg.ConfigSource{"segment.ms": kmsg.ConfigSourceDynamicTopicConfig, "min.insync.replicas": kmsg.ConfigSourceDynamicBrokerConfig,
-			"segment.bytes": kmsg.ConfigSourceDynamicDefaultBrokerConfig, "retention.ms": kmsg.ConfigSourceStaticBrokerConfig}[e.Name]
+			"segment.bytes": kmsg.ConfigSourceDynamicDefaultBrokerConfig}[e.Name]
 		if want == 0 {
 			want = kmsg.ConfigSourceDefaultConfig
 		}
@@ -119,6 +120,44 @@ func TestTheMoreSpecificLayerWins(t *testing.T) {
 		}
 		if e.Name == "min.insync.replicas" && len(e.Synonyms) != 3 {
 			t.Errorf("synonyms %+v", e.Synonyms)
+		}
+	}
+}
+
+func TestSynonymsBeginWithTheBrokersOwnName(t *testing.T) {
+	l := Layers{Static: map[string]string{"log.retention.minutes": "6000"}}
+	of := func() (topic, broker Entry) {
+		for _, e := range l.Describe(nil) {
+			if e.Name == "retention.ms" {
+				topic = e
+			}
+		}
+		for _, e := range l.DescribeBroker() {
+			if e.Name == "log.retention.ms" {
+				broker = e
+			}
+		}
+		return topic, broker
+	}
+	if topic, _ := of(); topic.Value != "360000000" || topic.Source != kmsg.ConfigSourceDefaultConfig || len(topic.Synonyms) != 0 {
+		t.Errorf("%+v", topic)
+	}
+	l.Broker, l.Cluster = map[string]string{"log.retention.ms": " -2 "}, map[string]string{"log.retention.ms": "500000"}
+	topic, broker := of()
+	if topic.Value != "-1" || broker.Value != "-2" || broker.Source != kmsg.ConfigSourceDynamicBrokerConfig || l.Resolve(nil).RetentionMs != -1 {
+		t.Errorf("%+v, %+v", topic, broker)
+	}
+	want := []Value{{"log.retention.ms", " -2 ", kmsg.ConfigSourceDynamicBrokerConfig}, {"log.retention.ms", "500000", kmsg.ConfigSourceDynamicDefaultBrokerConfig},
+		{"log.retention.minutes", "6000", kmsg.ConfigSourceStaticBrokerConfig}, {"log.retention.hours", "168", kmsg.ConfigSourceDefaultConfig}}
+	if !slices.Equal(topic.Synonyms, want) || !slices.Equal(broker.Synonyms, want) {
+		t.Errorf("%+v", topic.Synonyms)
+	}
+}
+
+func TestNumbersWithAFractionAreWrittenAsJavaDoes(t *testing.T) {
+	for v, want := range map[float64]string{0: "0.0", 419430400: "4.194304E8", 1e6: "1000000.0", -1: "-1.0", 1e7: "1.0E7", 0.001: "0.001", 1.5e-7: "1.5E-7"} {
+		if got := JavaDouble(v); got != want {
+			t.Errorf("%v is written %s, want %s", v, got, want)
 		}
 	}
 }

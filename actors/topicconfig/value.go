@@ -80,14 +80,28 @@ func (k *Key) number(value string, unit int64) (int64, error) {
 	return n, nil
 }
 
+// clamped reads a broker's value, whose numbers below Min mean Min.
+func (k *Key) clamped(value string) (int64, error) {
+	unbounded := *k
+	unbounded.Min = math.MinInt64
+	n, err := unbounded.number(value, 1)
+	return max(n, k.Min), err
+}
+
 // ratio reads a number from 0 to 1: the only ones with a fraction are shares.
 func (k *Key) ratio(value string) (float64, error) {
-	text := strings.TrimSpace(value)
-	v, err := strconv.ParseFloat(withoutSuffix(text), 64)
-	if err != nil || strings.Contains(text, "_") || !(v >= 0 && v <= 1) {
+	v, ok := ParseDouble(value)
+	if !ok || !(v >= 0 && v <= 1) {
 		return 0, &Error{k.Name, value, "allowed is a number from 0 to 1"}
 	}
 	return v, nil
+}
+
+// ParseDouble reads a number with a fraction as Java does, trimmed; ok is false if it is none, or NaN or infinite.
+func ParseDouble(value string) (v float64, ok bool) {
+	text := strings.TrimSpace(value)
+	v, err := strconv.ParseFloat(withoutSuffix(text), 64)
+	return v, err == nil && !strings.Contains(text, "_") && !math.IsNaN(v) && !math.IsInf(v, 0)
 }
 
 // withoutSuffix takes the letter off that Java allows at the end of a number with a fraction, 0.5f or 0.5D.
@@ -98,20 +112,20 @@ func withoutSuffix(text string) string {
 	return text
 }
 
-// javaDouble writes a number from 0 to 1 as Java does, and so Kafka's DescribeConfigs: 0.5, 1.0, 1.0E-4.
-func javaDouble(v float64) string {
-	if v == 0 || v >= 1e-3 {
-		s := strconv.FormatFloat(v, 'f', -1, 64)
+// JavaDouble writes a number as Java does, and so Kafka's DescribeConfigs: 0.5, 1.0, 1.0E-4, 4.194304E8.
+func JavaDouble(v float64) string {
+	withPoint := func(s string) string {
 		if !strings.Contains(s, ".") {
 			s += ".0"
 		}
 		return s
 	}
-	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'E', -1, 64), "E-")
-	if !strings.Contains(mantissa, ".") {
-		mantissa += ".0"
+	if size := math.Abs(v); size == 0 || size >= 1e-3 && size < 1e7 {
+		return withPoint(strconv.FormatFloat(v, 'f', -1, 64))
 	}
-	return mantissa + "E-" + strings.TrimLeft(exponent, "0")
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'E', -1, 64), "E")
+	n, _ := strconv.Atoi(exponent)
+	return withPoint(mantissa) + "E" + strconv.Itoa(n)
 }
 
 func (k *Key) bounds() string {
@@ -148,7 +162,7 @@ func (k *Key) Canonical(value string) string {
 		}
 	case kmsg.ConfigTypeDouble:
 		if v, err := k.ratio(value); err == nil {
-			return javaDouble(v)
+			return JavaDouble(v)
 		}
 	case kmsg.ConfigTypeString:
 	default:
@@ -208,7 +222,9 @@ func ValidateBroker(name, value string) (known bool, err error) {
 		if s.Name != name {
 			continue
 		}
-		if s.Unit == 1 {
+		if k.Clamped && s.Unit == 1 {
+			_, err = k.clamped(value)
+		} else if s.Unit == 1 {
 			err = k.Check(value)
 		} else {
 			_, err = k.number(value, s.Unit)

@@ -45,7 +45,7 @@ var exceptions = map[string]Exception{
 	"actors/api/01_fetch_session.go":     {[]Rule{Lock}, "one bounded cache of fetch sessions that all connections share"},
 	"actors/broker/broker.go":            {[]Rule{Clock}, "the front door, called from outside of actors: the deadline of a shutdown"},
 	"actors/broker/random.go":            {[]Rule{Random}, "the shell for randomness: everything else gets it from there"},
-	"actors/connection/wire.go":          {[]Rule{World, Clock, Lock}, "the socket shell: reading, writing and sendfile on a client's socket, and who may poll it"},
+	"actors/connection/wire.go":          {[]Rule{World, Lock}, "the socket shell: reading, writing and sendfile on a client's socket, and who may poll it"},
 	"actors/connection/socket.go":        {[]Rule{Lock}, "the socket shell: what reader, actor and writer of one connection share"},
 	"actors/connection/listener.go":      {[]Rule{World, Clock, Goroutine}, "the socket shell: accepts on a goroutine, and pauses when descriptors run out"},
 	"actors/connection/reader.go":        {[]Rule{World, Goroutine}, "the socket shell: the goroutine that reads frames"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-io/troupe/actors/api"
 	"github.com/troupe-io/troupe/actors/broker"
+	"github.com/troupe-io/troupe/actors/brokerconfig"
 	"github.com/troupe-io/troupe/actors/cleaner"
 	"github.com/troupe-io/troupe/actors/connection"
 	"github.com/troupe-io/troupe/actors/coordinator/group"
@@ -29,6 +30,7 @@ var stations = []struct {
 }{
 	{"config.Settings", config.Settings{}, []string{"config"}},
 	{"actors/topicconfig.Config", topicconfig.Config{}, []string{"actors/topicconfig"}},
+	{"actors/brokerconfig.Config", brokerconfig.Config{}, []string{"actors/brokerconfig"}},
 	{"actors/broker.Config", broker.Config{}, nil},
 	{"actors/api.Settings", api.Settings{}, nil},
 	{"actors/api.StaticConfig", api.StaticConfig{}, nil},

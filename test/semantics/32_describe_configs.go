@@ -17,6 +17,18 @@ var topicKeys = []string{"cleanup.policy", "compression.type", "delete.retention
 	"max.compaction.lag.ms", "max.message.bytes", "message.timestamp.after.max.ms", "message.timestamp.before.max.ms", "message.timestamp.type",
 	"min.cleanable.dirty.ratio", "min.compaction.lag.ms", "min.insync.replicas", "retention.bytes", "retention.ms", "segment.bytes", "segment.ms"}
 
+// brokerKeys are broker configurations that Troupe has.
+var brokerKeys = []string{"auto.create.topics.enable", "broker.rack", "compression.type", "connections.max.idle.ms", "default.replication.factor",
+	"fetch.max.bytes", "group.consumer.assignment.interval.ms", "group.consumer.heartbeat.interval.ms", "group.consumer.max.size",
+	"group.consumer.session.timeout.ms", "group.initial.rebalance.delay.ms", "group.max.session.timeout.ms", "group.max.size", "group.min.session.timeout.ms",
+	"log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size", "log.cleaner.delete.retention.ms", "log.cleaner.io.max.bytes.per.second",
+	"log.cleaner.max.compaction.lag.ms", "log.cleaner.min.cleanable.ratio", "log.cleaner.min.compaction.lag.ms", "log.cleanup.policy", "log.dirs",
+	"log.index.interval.bytes", "log.message.timestamp.after.max.ms", "log.message.timestamp.before.max.ms", "log.message.timestamp.type",
+	"log.retention.bytes", "log.retention.check.interval.ms", "log.retention.ms", "log.roll.ms", "log.segment.bytes", "log.segment.delete.delay.ms",
+	"max.connections", "max.connections.per.ip", "max.incremental.fetch.session.cache.slots", "message.max.bytes", "min.insync.replicas", "node.id",
+	"num.partitions", "offset.metadata.max.bytes", "offsets.retention.check.interval.ms", "offsets.retention.minutes", "offsets.topic.num.partitions",
+	"producer.id.expiration.ms", "socket.request.max.bytes"}
+
 func describeConfigs(kind kmsg.ConfigResourceType, name string, keys ...string) *kmsg.DescribeConfigsRequest {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	rr := kmsg.NewDescribeConfigsRequestResource()
@@ -91,6 +103,12 @@ func init() {
 			c.ask(4, req)
 		})
 	}
+	add("which of a broker's configurations can be changed", func(c *C) {
+		for _, k := range c.get(4, describeConfigs(ofBroker, "1", brokerKeys...)).(*kmsg.DescribeConfigsResponse).Resources[0].Configs {
+			c.say("%s: read-only %v, secret %v, %v", k.Name, k.ReadOnly, k.IsSensitive, k.ConfigType)
+		}
+		slices.Sort(c.lines)
+	})
 	for _, kind := range []int8{0, 1, 3, 5, 16, 127, -1} {
 		add(fmt.Sprintf("resource type %d", kind), func(c *C) {
 			c.ask(4, describeConfigs(kmsg.ConfigResourceType(kind), c.name("thing"), "retention.ms"))

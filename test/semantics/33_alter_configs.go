@@ -82,6 +82,28 @@ func init() {
 			c.ask(2, req)
 		})
 	}
+	for _, broker := range []string{"1", ""} {
+		alone(fmt.Sprintf("broker %q has exactly what is named", broker), func(c *C) {
+			has := []string{"log.cleaner.backoff.ms", "14000", "producer.id.expiration.ms", "86000000"}
+			if broker == "" {
+				has = append(has, "min.insync.replicas", "1")
+			}
+			c.ask(2, alterConfigs(ofBroker, broker, has...))
+			c.resourceSettled(ofBroker, "1", "producer.id.expiration.ms", "86000000")
+			c.brokerConfig("1", "log.cleaner.backoff.ms", "producer.id.expiration.ms")
+			c.ask(2, alterConfigs(ofBroker, broker, append([]string{"log.cleaner.backoff.ms", "13000"}, has[4:]...)...))
+			c.resourceSettled(ofBroker, "1", "log.cleaner.backoff.ms", "13000")
+			c.brokerConfig("1", "log.cleaner.backoff.ms", "producer.id.expiration.ms")
+			c.ask(2, alterConfigs(ofBroker, broker, has[4:]...))
+			c.resourceSettled(ofBroker, "1", "log.cleaner.backoff.ms", "15000")
+			c.brokerConfig("1", "log.cleaner.backoff.ms", "producer.id.expiration.ms")
+		})
+	}
+	add("nothing for all brokers, validation only", func(c *C) {
+		req := alterConfigs(ofBroker, "")
+		req.ValidateOnly = true
+		c.ask(2, req)
+	})
 	add("one good and one bad", func(c *C) {
 		req := alterConfigs(ofTopic, c.topic().name, "retention.ms", "5000")
 		req.Resources = append(req.Resources, alterConfigs(ofTopic, c.name("none"), "retention.ms", "1").Resources...)

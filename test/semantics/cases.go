@@ -21,6 +21,7 @@ type testCase struct {
 	file, name string // "02_list_offsets", "v1"
 	setting    string // KEY=VALUE that the broker must have been started with; "": no other than usual
 	run        func(c *C)
+	alone      bool // it changes what others see: it runs when they are done, and puts back what it changed
 }
 
 func (tc *testCase) String() string { return tc.file + "/" + tc.name }
@@ -34,6 +35,12 @@ func add(name string, run func(c *C)) { addFrom(2, name, run) }
 func addWith(setting, name string, run func(c *C)) {
 	addFrom(2, name, run)
 	allCases[len(allCases)-1].setting = setting
+}
+
+// alone adds a case that changes what others see. It must put it back.
+func alone(name string, run func(c *C)) {
+	addFrom(2, name, run)
+	allCases[len(allCases)-1].alone = true
 }
 
 // versions adds one case for each version of an API.

@@ -197,35 +197,47 @@ func (o *options) cases() ([]*testCase, error) {
 	return list, nil
 }
 
-// ask runs the cases, several at a time and against all targets side by side.
+// ask runs the cases against all targets side by side: several at a time, then those that must be alone.
 func (o *options) ask(cases []*testCase, targets []*target, workers int, said map[string]transcripts) {
 	run := strconv.FormatInt(time.Now().UnixMilli(), 36)
 	var mu sync.Mutex
+	one := func(t *target, i int) {
+		began := time.Now()
+		lines := runCase(cases[i], t.addr, run, i)
+		// Items of several lines stand as one.
+		lines = strings.Split(strings.Join(lines, "\n"), "\n")
+		if took := time.Since(began); o.verbose && took > 5*time.Second {
+			fmt.Printf("%s took %s on %s\n", cases[i], took.Round(time.Millisecond), t.name)
+		}
+		mu.Lock()
+		said[t.name][cases[i].String()] = lines
+		mu.Unlock()
+	}
 	var running sync.WaitGroup
 	for _, t := range targets {
-		next := make(chan int)
-		go func() {
+		running.Go(func() {
+			next := make(chan int)
+			var several sync.WaitGroup
+			for range workers {
+				several.Go(func() {
+					for i := range next {
+						one(t, i)
+					}
+				})
+			}
 			for i := range cases {
-				next <- i
+				if !cases[i].alone {
+					next <- i
+				}
 			}
 			close(next)
-		}()
-		for range workers {
-			running.Go(func() {
-				for i := range next {
-					began := time.Now()
-					lines := runCase(cases[i], t.addr, run, i)
-					// Items of several lines stand as one.
-					lines = strings.Split(strings.Join(lines, "\n"), "\n")
-					if took := time.Since(began); o.verbose && took > 5*time.Second {
-						fmt.Printf("%s took %s on %s\n", cases[i], took.Round(time.Millisecond), t.name)
-					}
-					mu.Lock()
-					said[t.name][cases[i].String()] = lines
-					mu.Unlock()
+			several.Wait()
+			for i := range cases {
+				if cases[i].alone {
+					one(t, i)
 				}
-			})
-		}
+			}
+		})
 	}
 	running.Wait()
 }

@@ -189,6 +189,7 @@ type consumer struct {
 	regexRefresh timer
 	regexMs      int64 // when the regular expressions were last resolved
 	regexSeen    int64 // Version of the topics at that time
+	resolving    *resolution
 }
 
 func (m *Machine) newConsumer(g *Group) *consumer {

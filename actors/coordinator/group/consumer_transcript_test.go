@@ -22,6 +22,7 @@ type fakeTopics struct {
 }
 
 func (f *fakeTopics) Version() int64 { return f.version }
+func (f *fakeTopics) Complete() bool { return f.version > 0 }
 func (f *fakeTopics) Names() (names []string) {
 	for _, t := range f.list {
 		names = append(names, t.Name)

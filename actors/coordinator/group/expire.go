@@ -11,6 +11,7 @@ import (
 
 // expireOffsets looks for offsets past their time in all groups, and for groups that hold nothing more.
 func (m *Machine) expireOffsets() {
+	m.dropDeleted()
 	for _, g := range m.sorted() {
 		if g.exists() {
 			m.expireGroup(g)
@@ -133,6 +134,31 @@ func (m *Machine) DeleteGroup(nowMs int64, w Waiter, id string) {
 		return
 	}
 	m.reply(w, r)
+}
+
+// dropDeleted drops the offsets of topics that are there no more, of whose end the coordinator was not told, or could not write it: the
+// broker stopped in between, the log refused the records, or the coordinator was loading. Without
+// complete topics nothing is dropped.
+func (m *Machine) dropDeleted() {
+	topics := m.topics()
+	if !topics.Complete() {
+		return
+	}
+	for _, g := range m.sorted() {
+		var gone []committed
+		for _, topic := range g.topics() {
+			t, ok := topics.Topic(topic)
+			for _, p := range g.partitions(topic) {
+				o := g.offsets[topic][p]
+				if stale := !ok || o.TopicID != t.ID && o.TopicID != [16]byte{}; stale && o.committed && o.pending == 0 {
+					gone = append(gone, committed{topic, p, nil})
+				}
+			}
+		}
+		b := m.batch()
+		m.writeOffsets(b, g, gone)
+		b.append(g, func(err protocol.ErrorCode) { g.settle(gone, err) })
+	}
 }
 
 // TopicDeleted drops the offsets that groups have of a topic, but those of another topic that has its name by now.

@@ -90,6 +90,7 @@ type Machine struct {
 	nextID   uint64
 
 	retention timer
+	regexWork int                // what matching of expressions this Tick may still do
 	closed    protocol.ErrorCode // what requests hear after Unload
 }
 
@@ -155,7 +156,7 @@ func (m *Machine) NextDeadline() (ms int64, ok bool) { return m.timers.next() }
 
 // Tick fires every timer that is due at nowMs.
 func (m *Machine) Tick(nowMs int64) {
-	m.nowMs = nowMs
+	m.nowMs, m.regexWork = nowMs, regexWorkMax
 	m.timers.fire(nowMs)
 }
 

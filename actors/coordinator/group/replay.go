@@ -134,7 +134,7 @@ func (m *Machine) replayGroup(id string, value []byte) error {
 	return nil
 }
 
-// Loaded ends the replay: sessions begin anew, and requests may come.
+// Loaded ends the replay: sessions begin anew, offsets of topics that were deleted meanwhile go, and requests may come.
 func (m *Machine) Loaded(nowMs int64) {
 	m.nowMs = nowMs
 	for _, g := range m.sorted() {
@@ -153,6 +153,7 @@ func (m *Machine) Loaded(nowMs int64) {
 			m.prepareRebalance(c)
 		}
 	}
+	m.dropDeleted()
 	m.timers.set(&m.retention, nowMs+m.cfg.RetentionCheckMs)
 }
 

@@ -14,6 +14,8 @@ import (
 type Topics interface {
 	// Version grows with every change.
 	Version() int64
+	// Complete says whether a topic that is not among these is sure to be no more: they are never older than any offset that was committed.
+	Complete() bool
 	Topic(name string) (TopicInfo, bool)
 	TopicByID(id [16]byte) (TopicInfo, bool)
 	// Names is every topic, sorted; the caller must not change it.
@@ -30,6 +32,7 @@ type TopicInfo struct {
 type noTopics struct{}
 
 func (noTopics) Version() int64                       { return 0 }
+func (noTopics) Complete() bool                       { return false }
 func (noTopics) Topic(string) (TopicInfo, bool)       { return TopicInfo{}, false }
 func (noTopics) TopicByID([16]byte) (TopicInfo, bool) { return TopicInfo{}, false }
 func (noTopics) Names() []string                      { return nil }

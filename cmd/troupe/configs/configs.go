@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -116,6 +118,7 @@ func describe(ctx context.Context, cl *kgo.Client, r resource) ([]entry, error) 
 	for _, c := range answer.Configs {
 		e := entry{Key: c.Name, Value: c.Value, Source: c.Source.String(), Type: strings.ToLower(c.ConfigType.String()), ReadOnly: c.ReadOnly,
 			Sensitive: c.IsSensitive, Doc: message(c.Documentation), source: c.Source}
+		inMilliseconds(c.Name, c.ConfigSynonyms)
 		e.beneath = beneath(&e, r, c.ConfigSynonyms)
 		if e.source == kmsg.ConfigSourceDefaultConfig {
 			e.Default = e.Value
@@ -148,6 +151,30 @@ func known(ctx context.Context, cl *kgo.Client, r resource) error {
 		return fmt.Errorf("there is no such broker; there are %s, and \"all\" for what is set for every broker", strings.Join(ids, ", "))
 	}
 	return nil
+}
+
+// inMilliseconds turns the values of synonyms that count hours or minutes (log.retention.hours) into those of a key that counts milliseconds.
+func inMilliseconds(key string, synonyms []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym) {
+	if !strings.HasSuffix(key, ".ms") {
+		return
+	}
+	for i := range synonyms {
+		s := &synonyms[i]
+		unit := int64(0)
+		switch {
+		case strings.HasSuffix(s.Name, ".hours"):
+			unit = 3_600_000
+		case strings.HasSuffix(s.Name, ".minutes"):
+			unit = 60_000
+		}
+		if s.Value == nil || unit == 0 {
+			continue
+		}
+		if n, err := strconv.ParseInt(*s.Value, 10, 64); err == nil && n > 0 && n <= math.MaxInt64/unit {
+			ms := strconv.FormatInt(n*unit, 10)
+			s.Value = &ms
+		}
+	}
 }
 
 // beneath is the value that holds once what is set on the resource itself is gone: the first synonym that is not that.

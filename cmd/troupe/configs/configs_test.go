@@ -38,3 +38,16 @@ func TestAResourceIsNamedByTwoWords(t *testing.T) {
 		}
 	}
 }
+
+func TestDefaultsThatCountHoursAreShownInTheKeysOwnUnit(t *testing.T) {
+	hours, own := "168", "5"
+	all := []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{{Name: "log.retention.ms", Value: &own}, {Name: "log.retention.hours", Value: &hours}, {Name: "log.retention.minutes"}}
+	inMilliseconds("retention.ms", all)
+	if *all[0].Value != "5" || *all[1].Value != "604800000" || all[2].Value != nil || hours != "168" {
+		t.Errorf("%+v", all)
+	}
+	all[1].Value = &hours
+	if inMilliseconds("log.retention.hours", all); *all[1].Value != "168" {
+		t.Errorf("%+v", all)
+	}
+}

@@ -30,7 +30,7 @@ settings (flag, environment, file); dynamic, set while it ran, on the topic, the
   troupe config get topic orders retention.ms cleanup.policy -o json
   troupe config get broker 1 --all`,
 		ValidArgsFunction: names(&c, func(cmd *cobra.Command, r resource, given []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			return keysOf(cmd, &c, r, given, prefix, func(*entry) bool { return true }), cobra.ShellCompDirectiveNoFileComp
+			return keysOf(cmd, &c, r, given, prefix, false, func(*entry) bool { return true }), cobra.ShellCompDirectiveNoFileComp
 		}),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			r, err := parseResource(a[0], a[1])
@@ -97,10 +97,17 @@ func value(v *string, sensitive bool) string {
 	return *v
 }
 
-// keysOf asks the broker for keys, for completion; for topics the table of this binary stands in.
-func keysOf(cmd *cobra.Command, c *cli.Client, r resource, given []string, prefix string, which func(*entry) bool) []string {
+// keysOf asks the broker for keys, for completion: those that the resource has, or (settable) that could be set on it.
+func keysOf(cmd *cobra.Command, c *cli.Client, r resource, given []string, prefix string, settable bool, which func(*entry) bool) []string {
 	var out []string
-	c.Ask(cmd, func(ctx context.Context, _ *kadm.Client, cl *kgo.Client) []string {
+	c.Ask(cmd, func(ctx context.Context, adm *kadm.Client, cl *kgo.Client) []string {
+		if settable && r.kind == kmsg.ConfigResourceTypeBroker && r.name == "" { // what all have shows only what is set; one broker shows what there is
+			brokers, err := adm.ListBrokers(ctx)
+			if err != nil || len(brokers) == 0 {
+				return nil
+			}
+			r.name = fmt.Sprint(brokers.NodeIDs()[0])
+		}
 		entries, err := describe(ctx, cl, r)
 		if err != nil {
 			return nil

@@ -39,7 +39,7 @@ A broker's NAME is its id, or "all" for every broker.`,
 			if r.kind == kmsg.ConfigResourceTypeTopic {
 				return cli.TopicConfigs(cmd, given, prefix)
 			}
-			out := keysOf(cmd, &e.Client, r, given, prefix, func(e *entry) bool { return !e.ReadOnly })
+			out := keysOf(cmd, &e.Client, r, given, prefix, true, func(e *entry) bool { return !e.ReadOnly })
 			for i, k := range out {
 				name, doc, _ := strings.Cut(k, "\t")
 				out[i] = name + "=\t" + doc
@@ -72,7 +72,7 @@ func newUnset() *cobra.Command {
 		Long:    `Take away what was set on a topic, a broker or a group: the default holds again, or what is set for the broker or for all brokers.`,
 		Example: "  troupe config unset topic orders retention.ms",
 		ValidArgsFunction: names(&e.Client, func(cmd *cobra.Command, r resource, given []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			return keysOf(cmd, &e.Client, r, given, prefix, func(e *entry) bool { return e.own(r) }), cobra.ShellCompDirectiveNoFileComp
+			return keysOf(cmd, &e.Client, r, given, prefix, false, func(e *entry) bool { return e.own(r) }), cobra.ShellCompDirectiveNoFileComp
 		}),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			var changes []change

@@ -203,7 +203,7 @@ func staticConfigs(s *config.Settings) []api.StaticConfig {
 	out := []api.StaticConfig{
 		{Name: "node.id", Value: fmt.Sprint(s.NodeID), Type: kmsg.ConfigTypeInt, Doc: config.Lookup("node-id").Doc},
 		{Name: "broker.id", Value: fmt.Sprint(s.NodeID), Type: kmsg.ConfigTypeInt, Doc: config.Lookup("node-id").Doc},
-		{Name: "log.dirs", Value: s.DataDir, Type: kmsg.ConfigTypeString, Doc: config.Lookup("data-dir").Doc},
+		{Name: "log.dirs", Value: s.DataDir, Type: kmsg.ConfigTypeList, Doc: config.Lookup("data-dir").Doc},
 		{Name: "listeners", Value: "PLAINTEXT://" + s.KafkaAddr, Type: kmsg.ConfigTypeString, Doc: config.Lookup("kafka-addr").Doc},
 	}
 	for _, v := range s.Values() {
@@ -223,7 +223,8 @@ func staticConfigs(s *config.Settings) []api.StaticConfig {
 				kind = kmsg.ConfigTypeInt
 			}
 		}
-		out = append(out, api.StaticConfig{Name: v.Key, Value: v.Value, Default: v.Origin == config.FromDefault, Type: kind, Doc: d.Doc})
+		c := api.StaticConfig{Name: v.Key, Value: v.Value, Default: v.Origin == config.FromDefault, Standard: d.Plain(v.Default), Type: kind, Doc: d.Doc}
+		out = append(out, c)
 	}
 	return out
 }
