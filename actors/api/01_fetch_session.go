@@ -4,6 +4,8 @@ package api
 // changed, and the answer only what is new. Invariants:
 //
 //   - at most slots sessions, and sessionPartitionsMax partitions over all of them: a client that gets none is served without one;
+//   - where all slots are taken, a new session gets that of one that has not been used for sessionIdleMs, else that of the smallest that is
+//     older than that, if it is smaller than the new one: those who would lose most without a session keep theirs;
 //   - a session's epoch goes up by one with each request that used it, from 1 on, and wraps from 2^31-1 to 1;
 //   - the order of a session's partitions turns: one that gave records goes to the end, so that none starves behind the others.
 //
@@ -11,6 +13,7 @@ package api
 // merged into its session or an answer's differences are taken, never while anything waits.
 
 import (
+	"container/heap"
 	"container/list"
 	"sync"
 
@@ -20,8 +23,7 @@ import (
 )
 
 const (
-	// sessionIdleMs is how long a session must not have been used before another may take its place
-	// (min.incremental.fetch.session.eviction.ms).
+	// sessionIdleMs is how long a session must not have been used before any other may take its place, and how old it must be before a larger one may.
 	sessionIdleMs = 120_000
 	// sessionPartitionsMax bounds the partitions remembered for all sessions, about 200 bytes each.
 	sessionPartitionsMax = 200_000
@@ -40,6 +42,7 @@ type FetchSessions struct {
 	mu         sync.Mutex
 	byID       map[int32]*fetchSession
 	oldest     list.List // of *fetchSession, least recently used first
+	yielding   yielding  // those older than sessionIdleMs when they were last used
 	partitions int
 }
 
@@ -74,8 +77,10 @@ type fetchSession struct {
 	id       int32
 	epoch    int32 // the one the next request must have
 	byIDs    bool  // v13 and later
+	madeMs   int64
 	usedMs   int64
 	place    *list.Element
+	yields   int       // index in FetchSessions.yielding, -1: it is not there
 	order    list.List // of *sessionPartition, in the order to serve
 	elements map[fetchKey]*list.Element
 }
@@ -170,13 +175,13 @@ func requested(req *kmsg.FetchRequest) []fetchPart {
 // create makes a session for parts, if there is room; sessionless if not.
 func (f *FetchSessions) create(parts []fetchPart, byIDs bool, nowMs int64) int32 {
 	for len(f.byID) >= f.slots || f.partitions+len(parts) > sessionPartitionsMax {
-		front := f.oldest.Front()
-		if front == nil || nowMs-front.Value.(*fetchSession).usedMs < sessionIdleMs {
+		s := f.evictable(len(parts), nowMs)
+		if s == nil {
 			return sessionless
 		}
-		f.remove(front.Value.(*fetchSession))
+		f.remove(s)
 	}
-	s := &fetchSession{id: f.newID(), epoch: 1, byIDs: byIDs, usedMs: nowMs, elements: make(map[fetchKey]*list.Element, len(parts))}
+	s := &fetchSession{id: f.newID(), epoch: 1, byIDs: byIDs, madeMs: nowMs, usedMs: nowMs, yields: -1, elements: make(map[fetchKey]*list.Element, len(parts))}
 	for f.byID[s.id] != nil {
 		s.id = f.newID()
 	}
@@ -186,6 +191,20 @@ func (f *FetchSessions) create(parts []fetchPart, byIDs bool, nowMs int64) int32
 	f.byID[s.id] = s
 	s.place = f.oldest.PushBack(s)
 	return s.id
+}
+
+// evictable is a session whose place one of so many partitions may take, nil if there is none.
+func (f *FetchSessions) evictable(partitions int, nowMs int64) *fetchSession {
+	if front := f.oldest.Front(); front != nil && nowMs-front.Value.(*fetchSession).usedMs > sessionIdleMs {
+		return front.Value.(*fetchSession)
+	}
+	if len(f.yielding) == 0 {
+		return nil
+	}
+	if size := f.yielding[0].order.Len(); size < partitions && f.partitions-size+partitions <= sessionPartitionsMax {
+		return f.yielding[0]
+	}
+	return nil
 }
 
 // update merges an incremental request into its session (what it both names and forgets is forgotten); false if that would take more room than there is: then the session is gone.
@@ -226,6 +245,11 @@ func (f *FetchSessions) set(s *fetchSession, key fetchKey, asked kmsg.FetchReque
 func (f *FetchSessions) touch(s *fetchSession, nowMs int64) {
 	s.usedMs = nowMs
 	f.oldest.MoveToBack(s.place)
+	if s.yields >= 0 {
+		heap.Fix(&f.yielding, s.yields) // its size may have changed
+	} else if nowMs-s.madeMs > sessionIdleMs {
+		heap.Push(&f.yielding, s)
+	}
 	if s.epoch++; s.epoch <= 0 {
 		s.epoch = 1
 	}
@@ -234,6 +258,9 @@ func (f *FetchSessions) touch(s *fetchSession, nowMs int64) {
 func (f *FetchSessions) remove(s *fetchSession) {
 	delete(f.byID, s.id)
 	f.oldest.Remove(s.place)
+	if s.yields >= 0 {
+		heap.Remove(&f.yielding, s.yields)
+	}
 	f.partitions -= s.order.Len()
 }
 
@@ -247,6 +274,36 @@ func (u *sessionUse) forget() {
 	if s := u.cache.byID[u.id]; s != nil {
 		u.cache.remove(s)
 	}
+}
+
+// yielding is a heap of sessions, the one with the fewest partitions first; those of one size by their id, which is drawn at random.
+type yielding []*fetchSession
+
+func (y yielding) Len() int { return len(y) }
+
+func (y yielding) Less(i, j int) bool {
+	if a, b := y[i].order.Len(), y[j].order.Len(); a != b {
+		return a < b
+	}
+	return y[i].id < y[j].id
+}
+
+func (y yielding) Swap(i, j int) {
+	y[i], y[j] = y[j], y[i]
+	y[i].yields, y[j].yields = i, j
+}
+
+func (y *yielding) Push(s any) {
+	s.(*fetchSession).yields = len(*y)
+	*y = append(*y, s.(*fetchSession))
+}
+
+func (y *yielding) Pop() any {
+	last := len(*y) - 1
+	s := (*y)[last]
+	(*y)[last] = nil
+	*y, s.yields = (*y)[:last], -1
+	return s
 }
 
 // told takes down what an answer is about to tell the client, and, if it is incremental, says of each part whether it is news.

@@ -17,6 +17,7 @@ func init() { register(57, 0, 2, updateFeatures) }
 
 func updateFeatures(c *Call) {
 	req := c.Request.(*kmsg.UpdateFeaturesRequest)
+	none := "NONE" // how Kafka words success
 	resp := kmsg.NewPtrUpdateFeaturesResponse()
 	for i := range req.FeatureUpdates {
 		u := &req.FeatureUpdates[i]
@@ -26,7 +27,7 @@ func updateFeatures(c *Call) {
 			break
 		}
 		if c.Version < 2 {
-			resp.Results = append(resp.Results, kmsg.UpdateFeaturesResponseResult{Feature: u.Feature})
+			resp.Results = append(resp.Results, kmsg.UpdateFeaturesResponseResult{Feature: u.Feature, ErrorMessage: &none})
 		}
 	}
 	c.Reply(resp)

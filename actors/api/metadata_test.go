@@ -5,6 +5,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/troupe-io/troupe/actors/partition"
 )
 
 func TestMetadataInEveryVersion(t *testing.T) {
@@ -114,6 +116,26 @@ func TestAPartitionThatIsNotHereHasNoLeader(t *testing.T) {
 	p := resp.Topics[0].Partitions
 	if p[0].ErrorCode != kerr.LeaderNotAvailable.Code || p[0].Leader != -1 || len(p[0].OfflineReplicas) != 1 || len(p[0].ISR) != 0 || p[1].ErrorCode != 0 {
 		t.Fatalf("%+v", p)
+	}
+}
+
+// kafka-go's writer gives up where a topic has a partition without a leader; Kafka names one from the moment that a topic is there.
+func TestANewPartitionsOnlyReplicaIsNamedItsLeaderBeforeItsElection(t *testing.T) {
+	b := newBroker(t)
+	a := makeTopic(t, b, "a", 2)
+	nobody := func(number int32, epochs ...partition.EpochStart) {
+		r := b.Replicas.Lookup(a.ID, number)
+		field[partition.Leadership](r, "leader").Store(&partition.Leadership{Leader: -1})
+		field[[]partition.EpochStart](r, "epochs").Store(&epochs)
+	}
+	nobody(0)
+	nobody(1, partition.EpochStart{Epoch: 3}) // this one has been led before: the broker has restarted
+	p := ask[*kmsg.MetadataResponse](t, b, kmsg.NewPtrMetadataRequest(), 12).Topics[0].Partitions
+	if p[0].ErrorCode != 0 || p[0].Leader != 1 || p[0].LeaderEpoch != 0 {
+		t.Errorf("the new one: %+v", p[0])
+	}
+	if p[1].ErrorCode != kerr.LeaderNotAvailable.Code || p[1].Leader != -1 {
+		t.Errorf("the one that has a log: %+v", p[1])
 	}
 }
 

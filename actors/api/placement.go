@@ -24,11 +24,14 @@ type place struct {
 	replicas, isr, offline []int32
 }
 
-// placeOf says where partition number of topic is. Leader and epoch are its raft group's, as the local replica knows them.
+// placeOf says where partition number of topic is. Leader and epoch are its raft group's, as the local replica knows them. A new
+// partition's only replica is named before its group has elected it, as Kafka's controller does: nobody else can lead, and there are clients
+// that give a topic up which has a partition without a leader. Until it leads it answers NOT_LEADER_OR_FOLLOWER, and they try again.
 func (b *Broker) placeOf(image *controller.Image, topic *controller.Topic, number int32) place {
 	p := place{leader: -1, epoch: -1, replicas: topic.Partitions[number].Replicas, isr: []int32{}, offline: []int32{}}
 	gone := int32(-1) // this broker, if its replica was given up
-	if r := b.Replicas.Lookup(topic.ID, number); r != nil {
+	r := b.Replicas.Lookup(topic.ID, number)
+	if r != nil {
 		l := r.Leadership()
 		p.leader, p.epoch = l.Leader, l.Epoch
 		if r.Offline() != "" {
@@ -44,6 +47,9 @@ func (b *Broker) placeOf(image *controller.Image, topic *controller.Topic, numbe
 	}
 	if p.leader == gone || p.leader >= 0 && image.Broker(p.leader) == nil {
 		p.leader = -1
+	}
+	if p.leader < 0 && len(p.replicas) == 1 && len(p.isr) == 1 && (r == nil || len(r.Epochs()) == 0) {
+		p.leader, p.epoch = p.isr[0], 0
 	}
 	if p.leader < 0 {
 		p.code = kerr.LeaderNotAvailable.Code

@@ -88,6 +88,11 @@ func testUpdateFeatures(t *testing.T, b *broker) {
 			if len(resp.Results) != results {
 				t.Errorf("version %d, %s: %d results, Kafka gives %d", version, c.what, len(resp.Results), results)
 			}
+			for _, r := range resp.Results {
+				if r.ErrorMessage == nil || *r.ErrorMessage != "NONE" {
+					t.Errorf("version %d, %s: the message of success is %v, Kafka's is NONE", version, c.what, r.ErrorMessage)
+				}
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	_ "github.com/IBM/sarama"
 	_ "github.com/Shopify/toxiproxy/v2/cmd/server"
 	_ "github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	_ "github.com/segmentio/kafka-go"
 	_ "github.com/twmb/franz-go/pkg/kadm"
 	_ "github.com/twmb/franz-go/pkg/kgo"
 )

@@ -164,4 +164,41 @@ func init() {
 		c.gone(t)
 		c.ask(13, next(id, 1))
 	})
+	// Kafka keeps its sessions in eight parts in turn, each with an eighth of the slots.
+	const slots = 8
+	for _, v := range []int16{7, 12, 13, 18} {
+		addWith(fmt.Sprintf("max.incremental.fetch.session.cache.slots=%d", slots), fmt.Sprintf("v%d: a cache that is full", v), func(c *C) {
+			t := c.topic()
+			c.produce(t, c.batch(1).bytes())
+			full := func() *kmsg.FetchRequest {
+				req := fetchRequest(t, 0)
+				req.SessionEpoch = 0
+				return req
+			}
+			var ids []int32
+			take := func() {
+				for range slots {
+					if id := c.get(v, full()).(*kmsg.FetchResponse).SessionID; id != 0 {
+						ids = append(ids, id)
+					}
+				}
+				c.say("%d sessions", len(ids))
+			}
+			take()
+			c.say("one more is served without")
+			c.ask(v, full())
+			c.say("those that are there go on")
+			c.ask(v, next(ids[0], 1))
+			c.say("one ends, and its slot is taken")
+			end := fetchRequest(t, 0)
+			end.SessionID, end.SessionEpoch = ids[0], -1
+			c.get(v, end)
+			ids = ids[1:]
+			take()
+			for _, id := range ids {
+				end.SessionID = id
+				c.get(v, end)
+			}
+		})
+	}
 }

@@ -19,6 +19,7 @@ import (
 // testCase is one row of the table. Its transcript must not depend on the moment, on the run or on other cases.
 type testCase struct {
 	file, name string // "02_list_offsets", "v1"
+	setting    string // KEY=VALUE that the broker must have been started with; "": no other than usual
 	run        func(c *C)
 	alone      bool // it changes what others see: it runs when they are done, and puts back what it changed
 }
@@ -29,6 +30,12 @@ var allCases []*testCase
 
 // add puts a case into the table, under the name of the file that calls it.
 func add(name string, run func(c *C)) { addFrom(2, name, run) }
+
+// addWith puts in a case for a broker that has a setting of its own (KEY=VALUE). It has that broker to itself while it runs.
+func addWith(setting, name string, run func(c *C)) {
+	addFrom(2, name, run)
+	allCases[len(allCases)-1].setting = setting
+}
 
 // alone adds a case that changes what others see. It must put it back.
 func alone(name string, run func(c *C)) {

@@ -75,44 +75,22 @@ func (o *options) run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	var targets []*target
-	defer func() {
-		for _, t := range targets {
-			t.stop()
+	said := map[string]transcripts{"kafka": {}, "troupe": {}}
+	for i, setting := range settingsOf(cases) {
+		its := slices.DeleteFunc(slices.Clone(cases), func(tc *testCase) bool { return tc.setting != setting })
+		at := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.Mkdir(at, 0o755); err != nil {
+			return err
 		}
-	}()
-	begin := func(addr, name string, start func() (*target, error)) error {
-		if addr != "" {
-			targets = append(targets, &target{name: name, addr: addr, stop: func() {}})
-			return nil
+		panicked, askErr := o.askBrokers(its, setting, at, said)
+		if askErr != nil {
+			return askErr
 		}
-		t, err := start()
-		if err == nil {
-			targets = append(targets, t)
+		if panicked {
+			err = errDifferent
 		}
-		return err
 	}
 	live := o.kafka != "" || o.kafkaAddr != ""
-	if live {
-		if err := begin(o.kafkaAddr, "kafka", func() (*target, error) { return startKafka(o.kafka, dir) }); err != nil {
-			return err
-		}
-	}
-	if err := begin(o.troupeAddr, "troupe", func() (*target, error) { return startTroupe(o.troupe, dir) }); err != nil {
-		return err
-	}
-	said := map[string]transcripts{}
-	for _, t := range targets {
-		if err := t.ready(); err != nil {
-			return err
-		}
-		said[t.name] = transcripts{}
-	}
-	o.ask(cases, targets, said)
-	if log, _ := os.ReadFile(filepath.Join(dir, "troupe.log")); strings.Contains(string(log), "panicked") {
-		fmt.Printf("an actor of Troupe panicked:\n%s\n", log[max(0, len(log)-8000):])
-		err = errDifferent
-	}
 	expected := recorded
 	if live {
 		expected = said["kafka"]
@@ -145,6 +123,60 @@ func (o *options) run() error {
 	return err
 }
 
+// settingsOf are the settings that cases need their brokers to have, each once, none first.
+func settingsOf(cases []*testCase) []string {
+	var all []string
+	for _, tc := range cases {
+		all = append(all, tc.setting)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// askBrokers starts brokers with a setting, or takes those that run already, and has them answer the cases. It tells whether an actor panicked.
+func (o *options) askBrokers(cases []*testCase, setting, dir string, said map[string]transcripts) (panicked bool, err error) {
+	var targets []*target
+	defer func() {
+		for _, t := range targets {
+			t.stop()
+		}
+	}()
+	begin := func(addr, name string, start func() (*target, error)) error {
+		if addr != "" && setting == "" {
+			targets = append(targets, &target{name: name, addr: addr, stop: func() {}})
+			return nil
+		}
+		t, err := start()
+		if err == nil {
+			targets = append(targets, t)
+		}
+		return err
+	}
+	if o.kafka != "" || o.kafkaAddr != "" {
+		if err := begin(o.kafkaAddr, "kafka", func() (*target, error) { return startKafka(o.kafka, dir, setting) }); err != nil {
+			return false, err
+		}
+	}
+	if err := begin(o.troupeAddr, "troupe", func() (*target, error) { return startTroupe(o.troupe, dir, setting) }); err != nil {
+		return false, err
+	}
+	for _, t := range targets {
+		if err := t.ready(); err != nil {
+			return false, err
+		}
+	}
+	workers := o.workers
+	if setting != "" {
+		workers = 1
+	}
+	o.ask(cases, targets, workers, said)
+	log, _ := os.ReadFile(filepath.Join(dir, "troupe.log"))
+	if panicked = strings.Contains(string(log), "panicked"); panicked {
+		fmt.Printf("an actor of Troupe panicked:\n%s\n", log[max(0, len(log)-8000):])
+	}
+	return panicked, nil
+}
+
 // cases are those that are asked for, in the order of the table; no name may stand twice.
 func (o *options) cases() ([]*testCase, error) {
 	slices.SortStableFunc(allCases, func(a, b *testCase) int { return strings.Compare(a.file, b.file) })
@@ -155,6 +187,9 @@ func (o *options) cases() ([]*testCase, error) {
 			return nil, fmt.Errorf("the case %q stands twice in the table", tc)
 		}
 		seen[tc.String()] = true
+		if tc.setting != "" && (o.troupeAddr != "" || o.kafkaAddr != "") {
+			continue // a broker that runs already has the settings that it has
+		}
 		if o.only.MatchString(tc.String()) {
 			list = append(list, tc)
 		}
@@ -163,7 +198,7 @@ func (o *options) cases() ([]*testCase, error) {
 }
 
 // ask runs the cases against all targets side by side: several at a time, then those that must be alone.
-func (o *options) ask(cases []*testCase, targets []*target, said map[string]transcripts) {
+func (o *options) ask(cases []*testCase, targets []*target, workers int, said map[string]transcripts) {
 	run := strconv.FormatInt(time.Now().UnixMilli(), 36)
 	var mu sync.Mutex
 	one := func(t *target, i int) {
@@ -182,9 +217,9 @@ func (o *options) ask(cases []*testCase, targets []*target, said map[string]tran
 	for _, t := range targets {
 		running.Go(func() {
 			next := make(chan int)
-			var workers sync.WaitGroup
-			for range o.workers {
-				workers.Go(func() {
+			var several sync.WaitGroup
+			for range workers {
+				several.Go(func() {
 					for i := range next {
 						one(t, i)
 					}
@@ -196,7 +231,7 @@ func (o *options) ask(cases []*testCase, targets []*target, said map[string]tran
 				}
 			}
 			close(next)
-			workers.Wait()
+			several.Wait()
 			for i := range cases {
 				if cases[i].alone {
 					one(t, i)

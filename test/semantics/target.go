@@ -54,8 +54,8 @@ func launch(name, dir string, argv ...string) (*target, error) {
 	return t, nil
 }
 
-// startTroupe starts the binary under test with a directory of its own.
-func startTroupe(binary, dir string) (*target, error) {
+// startTroupe starts the binary under test with a directory of its own, and a setting (KEY=VALUE) if there is one.
+func startTroupe(binary, dir, setting string) (*target, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -63,8 +63,12 @@ func startTroupe(binary, dir string) (*target, error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return nil, err
 	}
-	t, err := launch("troupe", dir, binary, "serve", "--data-dir", filepath.Join(dir, "troupe"), "--kafka-addr", addr, "--admin-addr", "off", "--log-format", "console",
-		"--group.initial.rebalance.delay.ms", "0")
+	argv := []string{binary, "serve", "--data-dir", filepath.Join(dir, "troupe"), "--kafka-addr", addr, "--admin-addr", "off", "--log-format", "console",
+		"--group.initial.rebalance.delay.ms", "0"}
+	if setting != "" {
+		argv = append(argv, "--"+setting)
+	}
+	t, err := launch("troupe", dir, argv...)
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +76,8 @@ func startTroupe(binary, dir string) (*target, error) {
 	return t, nil
 }
 
-// startKafka starts Apache Kafka in combined KRaft mode from a directory of jars.
-func startKafka(jars, dir string) (*target, error) {
+// startKafka starts Apache Kafka in combined KRaft mode from a directory of jars, with a setting (KEY=VALUE) if there is one.
+func startKafka(jars, dir, setting string) (*target, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -92,6 +96,7 @@ func startKafka(jars, dir string) (*target, error) {
 		"log.dirs=" + filepath.Join(dir, "kafka"), "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=4",
 		"transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=2",
 		"share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1", "group.initial.rebalance.delay.ms=0",
+		setting,
 	}
 	if err := os.WriteFile(properties, []byte(strings.Join(settings, "\n")+"\n"), 0o644); err != nil {
 		return nil, err

@@ -11,6 +11,9 @@ import (
 //go:embed expected.txt
 var expectedText string
 
+// unpinned stands for the version of a client whose package the tree does not choose.
+const unpinned = "unpinned"
+
 // expectation is one client's line.
 type expectation struct {
 	client, version string

@@ -50,5 +50,9 @@ class Client:
         kcat.wait(20)
 
 
-version = re.search(r"Version (\S+)", subprocess.run(["kcat", "-V"], capture_output=True, text=True).stdout).group(1)
+# It is the system's package, of any version and with any librdkafka: both are told, as "1.7.1+librdkafka-2.0.2".
+about = subprocess.run(["kcat", "-V"], capture_output=True, text=True).stdout
+version = re.search(r"Version (\S+)", about).group(1)
+if library := re.search(r"librdkafka ([^\s,)]+)", about):
+    version += "+librdkafka-" + library.group(1)
 glue.run(version, Client(sys.argv[1]))
