@@ -358,12 +358,12 @@ const fetchPartBytes = 48
 // its session as it is; one that the request was to make is not made.
 func (f *fetchCall) throttled() bool {
 	f.call.ChargeTime()
-	bytes := int64(fetchPartBytes)
-	for i := range f.parts {
-		bytes += fetchPartBytes + f.parts[i].size
-	}
-	if f.call.ThrottleMs == 0 {
-		f.call.chargeFetch(bytes)
+	if rules := f.call.Broker.rules(); f.call.ThrottleMs == 0 && rules.Has(quota.Fetch) {
+		bytes := int64(fetchPartBytes)
+		for i := range f.parts {
+			bytes += fetchPartBytes + f.parts[i].size
+		}
+		f.call.chargeFetch(rules, bytes)
 	}
 	if f.call.ThrottleMs == 0 {
 		return false

@@ -49,11 +49,9 @@ func (c *Call) chargeProduce(bytes int, nowMs int64) {
 	}
 }
 
-// chargeFetch counts the bytes of an answer to Fetch, or throttles it.
-func (c *Call) chargeFetch(bytes int64) {
-	if rules := c.Broker.rules(); rules != nil {
-		c.throttle(c.Broker.Quotas.Fetched(rules, quota.Anonymous, c.ClientID, bytes, c.Broker.nowMs()))
-	}
+// chargeFetch counts the bytes of an answer to Fetch, or throttles it. rules must not be nil.
+func (c *Call) chargeFetch(rules *quota.Rules, bytes int64) {
+	c.throttle(c.Broker.Quotas.Fetched(rules, quota.Anonymous, c.ClientID, bytes, c.Broker.nowMs()))
 }
 
 // mutations are what one request does to topics and partitions (KIP-599).

@@ -37,11 +37,7 @@ func NewMeters(w Windows, metrics *Metrics) *Meters {
 // Charge counts n bytes (Produce) or nanoseconds (Request) of a client, and says for how long it is to be throttled, ms; 0: not at all.
 // rules must not be nil.
 func (m *Meters) Charge(rules *Rules, k Kind, user, client string, n, nowMs int64) int32 {
-	limit, key, ok := rules.find(k, user, client)
-	if !ok {
-		return 0
-	}
-	r := m.rate(key, nowMs)
+	limit, r := m.metered(rules, k, user, client, nowMs)
 	if r == nil {
 		return 0
 	}
@@ -57,11 +53,7 @@ func (m *Meters) Charge(rules *Rules, k Kind, user, client string, n, nowMs int6
 // Fetched is Charge for the bytes of a Fetch's answer, which count only if it is not throttled, since otherwise they are not sent. An
 // answer when nothing was fetched for all windows is never throttled: else a batch larger than they allow would never come.
 func (m *Meters) Fetched(rules *Rules, user, client string, n, nowMs int64) int32 {
-	limit, key, ok := rules.find(Fetch, user, client)
-	if !ok {
-		return 0
-	}
-	r := m.rate(key, nowMs)
+	limit, r := m.metered(rules, Fetch, user, client, nowMs)
 	if r == nil {
 		return 0
 	}
@@ -122,6 +114,15 @@ func (m *Meters) Connected(rules *Rules, ip string, nowMs int64) int32 {
 	}
 	r.add(1, nowMs)
 	return 0
+}
+
+// metered is a client's quota and what counts its use; nil: it has none, or is not metered.
+func (m *Meters) metered(rules *Rules, k Kind, user, client string, nowMs int64) (limit float64, r *rate) {
+	limit, key, ok := rules.find(k, user, client)
+	if !ok {
+		return 0, nil
+	}
+	return limit, m.rate(key, nowMs)
 }
 
 func (m *Meters) rate(key meterKey, nowMs int64) *rate {
