@@ -319,14 +319,15 @@ func (o *deleteOp) run(w *Writer) error {
 	if len(aside) == 0 {
 		return nil
 	}
-	self := w.self
-	w.clock.AfterFunc(afterMs(o.delayMs), func() { w.s.Send(self, removeFiles{aside}) })
+	w.removeLater(aside, o.delayMs)
 	return nil
 }
 
-// afterMs is a configured wait; one that is beyond what a timer can hold is as long as that.
-func afterMs(ms int64) time.Duration {
-	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+// removeLater deletes files in delayMs; a wait that is beyond what a timer can hold is as long as that.
+func (w *Writer) removeLater(names []string, delayMs int64) {
+	self := w.self
+	delay := time.Duration(min(delayMs, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	w.clock.AfterFunc(delay, func() { w.s.Send(self, removeFiles{names}) })
 }
 
 func (o *deleteOp) Undelivered(reason error) { undelivered(o, reason) }

@@ -106,8 +106,7 @@ func (o *swapOp) run(w *Writer) error {
 	list := make([]*seg, 0, len(history)-len(old)+1)
 	list = append(append(append(list, history[:at]...), c.seg()), history[at+len(old):]...)
 	r.history.Store(&list)
-	self := w.self
-	w.clock.AfterFunc(afterMs(o.delayMs), func() { w.s.Send(self, removeFiles{aside}) })
+	w.removeLater(aside, o.delayMs)
 	return nil
 }
 
