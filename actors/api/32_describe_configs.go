@@ -160,8 +160,8 @@ func (d *configDescription) broker() {
 		}
 		d.own(s.Name, k, s.Type, s.Sensitive, s.Doc, all)
 	}
-	d.others(layers.Broker, seen, func(name string) []synonym { return dynamicSynonyms(layers, name) })
-	d.others(layers.Cluster, seen, func(name string) []synonym { return dynamicSynonyms(layers, name) })
+	d.others(layers, layers.Broker, seen)
+	d.others(layers, layers.Cluster, seen)
 }
 
 // standard is the default, "" if there is none.
@@ -210,17 +210,17 @@ func (d *configDescription) own(name string, k *brokerconfig.Key, kind kmsg.Conf
 }
 
 // others lists dynamic values of names that the broker was not started with: those that are only kept, and those that nobody knows.
-// What the latter mean is not known either, so they count as sensitive.
-func (d *configDescription) others(values map[string]string, seen map[string]bool, synonyms func(name string) []synonym) {
+// What the latter mean is not known either, so they count as sensitive. values are one of layers' own.
+func (d *configDescription) others(layers *topicconfig.Layers, values map[string]string, seen map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if seen[name] {
 			continue
 		}
 		seen[name] = true
 		if k := brokerconfig.Lookup(name); k != nil {
-			d.own(name, k, k.Type, false, brokerconfig.KeptDoc, synonyms(name))
+			d.own(name, k, k.Type, false, brokerconfig.KeptDoc, dynamicSynonyms(layers, name))
 		} else {
-			d.own(name, nil, 0, true, "", synonyms(name))
+			d.own(name, nil, 0, true, "", dynamicSynonyms(layers, name))
 		}
 	}
 }

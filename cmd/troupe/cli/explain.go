@@ -97,6 +97,14 @@ func Explained(err error) string {
 	return err.Error()
 }
 
+// Nullable is a nullable string of an answer, "" for null.
+func Nullable(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 // Failed is ErrReported if something failed, after each failure was printed to stderr.
 func (r *Results[T]) Failed(stderr interface{ Write([]byte) (int, error) }) error {
 	for _, e := range r.errs {

@@ -112,12 +112,12 @@ func describe(ctx context.Context, cl *kgo.Client, r resource) ([]entry, error) 
 	}
 	answer := resp.Resources[0]
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
-		return nil, cli.Explain(what, err, message(answer.ErrorMessage))
+		return nil, cli.Explain(what, err, cli.Nullable(answer.ErrorMessage))
 	}
 	out := make([]entry, 0, len(answer.Configs))
 	for _, c := range answer.Configs {
 		e := entry{Key: c.Name, Value: c.Value, Source: c.Source.String(), Type: strings.ToLower(c.ConfigType.String()), ReadOnly: c.ReadOnly,
-			Sensitive: c.IsSensitive, Doc: message(c.Documentation), source: c.Source}
+			Sensitive: c.IsSensitive, Doc: cli.Nullable(c.Documentation), source: c.Source}
 		inMilliseconds(c.Name, c.ConfigSynonyms)
 		e.beneath = beneath(&e, r, c.ConfigSynonyms)
 		if e.source == kmsg.ConfigSourceDefaultConfig {
@@ -190,13 +190,6 @@ func beneath(e *entry, r resource, synonyms []kmsg.DescribeConfigsResponseResour
 	return nil
 }
 
-func message(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 // alter sets (or, with a nil value, unsets) configurations of a resource, or only lets the broker check that.
 func alter(ctx context.Context, cl *kgo.Client, r resource, changes []change, check bool) error {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
@@ -219,7 +212,7 @@ func alter(ctx context.Context, cl *kgo.Client, r resource, changes []change, ch
 	}
 	var errs []error
 	for _, answer := range resp.Resources {
-		errs = append(errs, cli.Explain(what, kerr.ErrorForCode(answer.ErrorCode), message(answer.ErrorMessage)))
+		errs = append(errs, cli.Explain(what, kerr.ErrorForCode(answer.ErrorCode), cli.Nullable(answer.ErrorMessage)))
 	}
 	return errors.Join(errs...)
 }

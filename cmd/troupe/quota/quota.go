@@ -164,7 +164,7 @@ func describe(ctx context.Context, conn *cli.Conn, e entity) ([]entry, error) {
 		return nil, cli.Explain(what, err, "")
 	}
 	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return nil, cli.Explain(what, err, message(resp.ErrorMessage))
+		return nil, cli.Explain(what, err, cli.Nullable(resp.ErrorMessage))
 	}
 	list := []entry{}
 	for _, answer := range resp.Entries {
@@ -179,13 +179,6 @@ func describe(ctx context.Context, conn *cli.Conn, e entity) ([]entry, error) {
 	}
 	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.Entity.String()+a.Key, b.Entity.String()+b.Key) })
 	return list, nil
-}
-
-func message(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
@@ -278,7 +271,7 @@ func (e *editor) run(cmd *cobra.Command, ops []kmsg.AlterClientQuotasRequestEntr
 	}
 	var errs []error
 	for _, answer := range resp.Entries {
-		errs = append(errs, cli.Explain(what, kerr.ErrorForCode(answer.ErrorCode), message(answer.ErrorMessage)))
+		errs = append(errs, cli.Explain(what, kerr.ErrorForCode(answer.ErrorCode), cli.Nullable(answer.ErrorMessage)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
