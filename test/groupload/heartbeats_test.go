@@ -20,7 +20,7 @@ func TestGroupsThatOnlyHeartbeatCostLittle(t *testing.T) {
 	b := harness.Start(t)
 	topic := b.CreateTopic("heartbeats", 3, nil)
 	b.CreateGroupTopic()
-	idle := rss(t, b)
+	idle := rss(t, b.PID())
 	members := make([]*member, groups*membersPerGroup)
 	for i := range members {
 		var err error
@@ -74,10 +74,10 @@ func TestGroupsThatOnlyHeartbeatCostLittle(t *testing.T) {
 	}()
 	settle := min(time.Duration(seconds)*time.Second, 2*heartbeatEvery)
 	time.Sleep(settle)
-	before, beats, from := cpu(t, b), answered.Load(), time.Now()
+	before, beats, from := cpu(t, b.PID()), answered.Load(), time.Now()
 	time.Sleep(time.Duration(seconds) * time.Second)
-	share := 100 * (cpu(t, b) - before).Seconds() / time.Since(from).Seconds()
-	memory := rss(t, b)
+	share := 100 * (cpu(t, b.PID()) - before).Seconds() / time.Since(from).Seconds()
+	memory := rss(t, b.PID())
 	rate := float64(answered.Load()-beats) / time.Since(from).Seconds()
 	close(stop)
 	<-stopped

@@ -3,6 +3,7 @@ package groupload
 // This file owns a member of a group on the wire: one connection, which joins, syncs, and then sends prebuilt requests.
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ const (
 // member is one member of one group. Not safe for concurrent use, save that one goroutine may write while another reads.
 type member struct {
 	conn        net.Conn
+	answers     *bufio.Reader // of conn
 	correlation int32
 
 	group, topic string
@@ -35,7 +37,7 @@ func dial(addr, group, topic string) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &member{conn: c, group: group, topic: topic, buf: make([]byte, 0, 512)}, nil
+	return &member{conn: c, answers: bufio.NewReader(c), group: group, topic: topic, buf: make([]byte, 0, 512)}, nil
 }
 
 // frame builds a request with the next correlation id.
@@ -48,7 +50,7 @@ func (m *member) frame(req kmsg.Request, version int16) []byte {
 // read reads one answer: the bytes behind the correlation id. They are valid until the next read.
 func (m *member) read() ([]byte, error) {
 	var head [8]byte
-	if _, err := io.ReadFull(m.conn, head[:]); err != nil {
+	if _, err := io.ReadFull(m.answers, head[:]); err != nil {
 		return nil, err
 	}
 	n := int(binary.BigEndian.Uint32(head[:])) - 4
@@ -59,7 +61,7 @@ func (m *member) read() ([]byte, error) {
 		m.buf = make([]byte, n)
 	}
 	m.buf = m.buf[:n]
-	_, err := io.ReadFull(m.conn, m.buf)
+	_, err := io.ReadFull(m.answers, m.buf)
 	return m.buf, err
 }
 

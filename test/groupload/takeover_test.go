@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,19 +22,16 @@ const (
 	takeoverPart = 6                  // partitions
 )
 
-func TestMain(m *testing.M) {
-	if args := strings.Fields(os.Getenv(victimEnv)); len(args) > 0 {
-		session, _ := strconv.Atoi(args[4])
-		cl, err := consumer(args[0], args[1], args[2], args[3], time.Duration(session)*time.Millisecond)
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		for { // until it is killed
-			cl.PollFetches(context.Background())
-		}
+// serveVictim consumes as args say until its process is killed.
+func serveVictim(args []string) error {
+	session, _ := strconv.Atoi(args[4])
+	cl, err := consumer(args[0], args[1], args[2], args[3], time.Duration(session)*time.Millisecond)
+	if err != nil {
+		return err
 	}
-	os.Exit(m.Run())
+	for {
+		cl.PollFetches(context.Background())
+	}
 }
 
 // consumer is a member with the heartbeat interval that its client would take for a session of 45 s: a fifteenth.
