@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
@@ -41,6 +42,23 @@ type door struct {
 	budget   *connection.Budget
 	frames   *protocol.FramePool
 	log      *lines
+	metrics  *prometheus.Registry
+}
+
+// count is what the counter of this name stands at.
+func (d *door) count(name string) float64 {
+	d.t.Helper()
+	families, err := d.metrics.Gather()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	d.t.Fatalf("no counter %s", name)
+	return 0
 }
 
 // lines is a log to look at.
@@ -82,11 +100,12 @@ func openBreakableDoor(t testing.TB, limits connection.Limits, budgetBytes int64
 	if d.listener, err = connection.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
+	d.metrics = prometheus.NewRegistry()
 	if limits.TickMs == 0 {
 		limits.TickMs = 10
 	}
 	d.pid, err = system.SpawnRoot(d.listener.Spec(connection.Config{Name: "test", Broker: d.broker, Budget: d.budget,
-		Metrics: connection.NewMetrics(nil), Limits: limits, Log: logger}))
+		Metrics: connection.NewMetrics(d.metrics), Limits: limits, Log: logger}))
 	if err != nil {
 		t.Fatal(err)
 	}

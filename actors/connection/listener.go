@@ -124,6 +124,7 @@ func (d *Listener) accept() {
 		if errors.Is(err, net.ErrClosed) || d.closed.Load() {
 			return
 		}
+		d.cfg.Metrics.refused.Inc()
 		if n, say := d.quiet.say(closedTooMany, d.cfg.Broker.System.Clock().Now().UnixMilli()); say {
 			d.cfg.Log.Warn().Err(err).Str("listener", d.cfg.Name).Int64("similar_not_shown", n).Msg("cannot accept a connection; trying again")
 		}

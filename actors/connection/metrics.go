@@ -37,6 +37,7 @@ var closeReasonNames = [closeReasons]string{"client", "drained", "idle", "slow_r
 // Metrics counts for all listeners of a broker.
 type Metrics struct {
 	accepted prometheus.Counter
+	refused  prometheus.Counter
 	open     prometheus.Gauge
 	silent   prometheus.Gauge
 	muted    prometheus.Gauge
@@ -51,6 +52,7 @@ type Metrics struct {
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		accepted: prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_accepted_total", Help: "Connections accepted."}),
+		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "troupe_connection_accept_failures_total", Help: "Attempts to accept a connection that the system refused: mostly for want of file descriptors."}),
 		open:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_open", Help: "Connections open now."}),
 		silent:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_silent", Help: "Open connections whose clients say nothing at the moment: they have no goroutine."}),
 		muted:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "troupe_connection_muted", Help: "Connections with a request that is not read yet because the client went over a quota."}),
@@ -71,7 +73,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		m.calls[route.Key] = calls.WithLabelValues(kmsg.NameForKey(route.Key))
 	}
 	if r != nil {
-		r.MustRegister(m.accepted, m.open, m.silent, m.muted, m.bytesIn, m.bytesOut, m.inFlight, closed, calls)
+		r.MustRegister(m.accepted, m.refused, m.open, m.silent, m.muted, m.bytesIn, m.bytesOut, m.inFlight, closed, calls)
 	}
 	return m
 }
