@@ -14,13 +14,13 @@ import (
 	"github.com/troupe-io/troupe/test/harness"
 )
 
-// Commits come at a fixed rate whatever the answers do: latency counts from the moment at which each should have been sent. At full
-// size the floor runs before and after: what the machine alone gives in the same minute.
+// Commits come at a fixed rate whatever the answers do: latency counts from the moment at which each should have been sent. The
+// floor runs before, and at full size after it, too: what the machine alone gives in the same minute.
 func TestOffsetCommitsAtAFixedRate(t *testing.T) {
 	l := commitLoad{clients: size(t, "GROUPLOAD_CLIENTS", 10), rate: size(t, "GROUPLOAD_RATE", 500),
 		warm: size(t, "GROUPLOAD_WARM", 0), seconds: size(t, "GROUPLOAD_SECONDS", 1)}
+	floorOfCommits(t, l)
 	if atFullSize() {
-		floorOfCommits(t, l)
 		defer floorOfCommits(t, l)
 	}
 	b := harness.Start(t)
@@ -36,9 +36,10 @@ func TestOffsetCommitsAtAFixedRate(t *testing.T) {
 }
 
 func floorOfCommits(t *testing.T, l commitLoad) {
+	t.Helper()
 	f := startFloor(t)
+	defer f.stop()
 	l.run(t, "floor", f.pid, dialAll(t, f.addr, "commits", l.clients))
-	f.stop()
 }
 
 func dialAll(t *testing.T, addr, topic string, clients int) []*member {
