@@ -61,11 +61,7 @@ func createTopics(c *Call) {
 		resp.Topics = append(resp.Topics, refused...)
 		c.Reply(resp)
 	}
-	if len(msg.Topics) == 0 {
-		msg.Done(controller.Answer{})
-		return
-	}
-	c.Broker.System.Send(c.Broker.Controller, msg)
+	c.command(msg, len(msg.Topics), msg.Done)
 }
 
 // newTopic puts the broker's defaults in; nulls names the configurations without a value.

@@ -69,11 +69,7 @@ func deleteTopics(c *Call) {
 		}
 		c.Reply(resp)
 	}
-	if len(msg.IDs) == 0 {
-		msg.Done(controller.Answer{})
-		return
-	}
-	c.Broker.System.Send(c.Broker.Controller, msg)
+	c.command(msg, len(msg.IDs), msg.Done)
 }
 
 // deletion sorts a request's topics into those to delete and those that are refused at once.

@@ -60,9 +60,5 @@ func createPartitions(c *Call) {
 		}
 		c.Reply(resp)
 	}
-	if len(msg.Topics) == 0 {
-		msg.Done(controller.Answer{})
-		return
-	}
-	c.Broker.System.Send(c.Broker.Controller, msg)
+	c.command(msg, len(msg.Topics), msg.Done)
 }

@@ -59,10 +59,8 @@ func alterClientQuotas(c *Call) {
 			entry := kmsg.NewAlterClientQuotasResponseEntry()
 			entry.Entity = a.parts
 			for _, n := range a.changes {
-				if ans.Code != 0 {
-					a.refused = &refusal{ans.Code, ans.Message}
-				} else if r := ans.Results[n]; r.Code != 0 {
-					a.refused = &refusal{r.Code, r.Message}
+				if r := refusedBy(ans, n); r != nil {
+					a.refused = r
 				}
 			}
 			entry.ErrorCode, entry.ErrorMessage = a.refused.result()
@@ -70,11 +68,7 @@ func alterClientQuotas(c *Call) {
 		}
 		c.Reply(resp)
 	}
-	if len(msg.Changes) == 0 {
-		msg.Done(controller.Answer{})
-		return
-	}
-	c.Broker.System.Send(c.Broker.Controller, msg)
+	c.command(msg, len(msg.Changes), msg.Done)
 }
 
 // newQuotaAnswer takes an entity's parts, in order of their types; unknown is a type that does not exist.

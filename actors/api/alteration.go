@@ -71,22 +71,13 @@ func (c *Call) alter(list []alteration, validateOnly bool, answer func([]alterat
 	msg.Done = func(ans controller.Answer) {
 		for i := range list {
 			a := &list[i]
-			if a.refused != nil {
-				continue
-			}
-			if ans.Code != 0 {
-				a.refused = &refusal{ans.Code, ans.Message}
-			} else if r := ans.Results[a.at]; r.Code != 0 {
-				a.refused = &refusal{r.Code, r.Message}
+			if a.refused == nil {
+				a.refused = refusedBy(ans, a.at)
 			}
 		}
 		answer(list)
 	}
-	if len(msg.Resources) == 0 {
-		msg.Done(controller.Answer{})
-		return
-	}
-	c.Broker.System.Send(c.Broker.Controller, msg)
+	c.command(msg, len(msg.Resources), msg.Done)
 }
 
 // minISR must be the same for every broker that may lead a partition (KIP-966), so Kafka takes no value for one broker alone.
