@@ -165,13 +165,17 @@ func init() {
 		c.ask(1, incrementalAlter(ofBroker, "1", unset(key)))
 		c.brokerSettled(key, "delete")
 	})
-	alone("numbers with a fraction", func(c *C) {
-		const key = "log.cleaner.io.max.bytes.per.second"
-		c.ask(1, incrementalAlter(ofBroker, "1", set(key, "1e6")))
-		c.brokerSettled(key, "1000000.0")
-		c.ask(4, describeConfigs(ofBroker, "1", key))
-		c.ask(1, incrementalAlter(ofBroker, "1", unset(key)))
-	})
+	for _, k := range []struct{ what, key, value, shown string }{
+		{"numbers with a fraction", "log.cleaner.io.max.bytes.per.second", "1e6", "1000000.0"},
+		{"a configuration that Troupe only keeps", "log.flush.interval.ms", "5000", "5000"},
+	} {
+		alone(k.what, func(c *C) {
+			c.ask(1, incrementalAlter(ofBroker, "1", set(k.key, k.value)))
+			c.brokerSettled(k.key, k.shown)
+			c.ask(4, describeConfigs(ofBroker, "1", k.key))
+			c.ask(1, incrementalAlter(ofBroker, "1", unset(k.key)))
+		})
+	}
 	alone("a name that nobody knows", func(c *C) {
 		const key = "no.such.key"
 		c.ask(1, incrementalAlter(ofBroker, "1", set(key, "a")))
@@ -179,13 +183,6 @@ func init() {
 			time.Sleep(5 * time.Millisecond)
 		}
 		c.brokerConfig("1", key)
-		c.ask(1, incrementalAlter(ofBroker, "1", unset(key)))
-	})
-	alone("a configuration that Troupe only keeps", func(c *C) {
-		const key = "log.flush.interval.ms"
-		c.ask(1, incrementalAlter(ofBroker, "1", set(key, "5000")))
-		c.brokerSettled(key, "5000")
-		c.ask(4, describeConfigs(ofBroker, "1", key))
 		c.ask(1, incrementalAlter(ofBroker, "1", unset(key)))
 	})
 	alone("groups follow the broker's assignment interval", func(c *C) {
